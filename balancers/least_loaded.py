@@ -1,0 +1,174 @@
+"""Least loaded: every call goes to the endpoint with the least open work for its weight.
+
+The cost of an endpoint is (open calls + failed calls that still count + 1) / weight; the least cost wins, and chance
+decides among equals. The 1 is the call itself: without it, all idle endpoints would be equal and weights would mean
+nothing. Chance, and not the order of the list: many clients that each take the first idle endpoint would all take the
+same one.
+
+A failed call counts as one that is still open, for seconds (`core/pool/penalty.py`), so that an endpoint that fails
+fast does not look idle and draw the traffic.
+
+If wanted, the cost is multiplied by how long the endpoint takes to answer, as its statistics have learnt.
+
+Small fleets are looked at as a whole. Of large ones a few different endpoints are drawn by weight, and the least loaded
+of them wins: nearly as even, at a cost that does not grow with the fleet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import fsum, inf
+from typing import ClassVar
+
+from pydantic import Field
+
+from ..core.clock import Clock
+from ..core.interfaces.balancer import Balancer, BuildContext, Load, Member, Picker, PickInfo
+from .lottery import Lottery
+from .whole_weights import is_usable, whole_weights
+
+__all__ = ["LeastLoaded"]
+
+_PARTS = 2**48
+"""Sum to which weights are rounded for the draw, if their exact integers are larger."""
+
+
+class LeastLoaded(Balancer):
+    """The endpoint with the least open work for its weight."""
+
+    kind: ClassVar[str] = "least_loaded"
+    summary: ClassVar[str] = "Gives every call to the endpoint with the fewest open calls for its weight."
+
+    full_scan: int = Field(
+        default=64,
+        ge=1,
+        le=100_000,
+        description="Up to this many endpoints, every pick looks at all of them. More is more even and takes longer: "
+        "some 0.1 µs for each endpoint.",
+    )
+    samples: int = Field(
+        default=3,
+        ge=2,
+        le=16,
+        description="In larger fleets, how many different endpoints a pick draws and compares. "
+        "2 takes away most of the imbalance of chance; beyond 4 there is little left to gain.",
+    )
+
+    use_latency: bool = Field(
+        default=False,
+        description="Multiply the cost by how long the endpoint takes to answer, as learnt. For endpoints that differ "
+        "in speed while their weights do not say so. Leave it off if some calls are slow by nature and always go to "
+        "the same endpoints, or if answers are streamed: then only the time to their beginning is known.",
+    )
+    memory: float = Field(
+        default=100.0,
+        ge=1,
+        le=1000,
+        description="For use_latency: over how many average latencies a latency is forgotten. Less than 30 is mostly "
+        "chance; more is slow to see a change.",
+    )
+
+    def latency_memory(self) -> float | None:
+        """How long the statistics must remember latencies, if they are used."""
+        return self.memory if self.use_latency else None
+
+    def build(self, members: Sequence[Member], context: BuildContext) -> Picker:
+        """A picker over these members. All that it goes by stands in their statistics, so nothing is carried over."""
+        usable = [member for member in members if is_usable(member.weight)]
+        if len(usable) <= self.full_scan:
+            return _Scan(usable, self, context)
+        return _Sample(usable, self, context)
+
+
+class _Scan:
+    """Looks at every member. Never changes, takes no lock: what it reads are single values."""
+
+    __slots__ = ("_clock", "_members", "_random", "_rows", "_use_latency")
+
+    def __init__(self, members: Sequence[Member], settings: LeastLoaded, context: BuildContext) -> None:
+        self._members = tuple(members)
+        self._rows = [(member.load.open, member.load, member.weight) for member in members]
+        self._use_latency = settings.use_latency
+        self._clock = context.clock
+        self._random = context.random.random
+
+    def pick(self, info: PickInfo) -> Member | None:
+        """The member of least cost; None if every member is excluded or there is none."""
+        # Divided, not multiplied by the inverse: 2/2 and 1/1 must be equal to the last bit.
+        costs = [
+            (len(calls) + 1) / weight if load.penalty is None else _cost(load, weight, self._clock)
+            for calls, load, weight in self._rows
+        ]
+        if self._use_latency:
+            costs = _by_latency(costs, self._members, self._clock)
+        if info.excluded:
+            for place, member in enumerate(self._members):
+                if member.endpoint.id in info.excluded:
+                    costs[place] = inf
+        if not costs:
+            return None
+        least = min(costs)
+        if least == inf:  # every one is excluded
+            return None
+        equals = costs.count(least)
+        if equals == 1:
+            return self._members[costs.index(least)]
+        if equals == len(costs):  # an idle fleet: the same as below, in one step
+            return self._members[int(self._random() * equals)]
+        # Any of the equals, with the same chance.
+        place = -1
+        for _ in range(int(self._random() * equals) + 1):
+            place = costs.index(least, place + 1)
+        return self._members[place]
+
+
+class _Sample:
+    """Looks at a few members, drawn by weight: a heavy one must be seen as often as it is to be picked."""
+
+    __slots__ = ("_clock", "_lottery", "_samples", "_use_latency")
+
+    def __init__(self, members: Sequence[Member], settings: LeastLoaded, context: BuildContext) -> None:
+        weights = whole_weights([member.weight for member in members], _PARTS)
+        self._lottery = Lottery(members, weights, context.random)
+        self._samples = settings.samples
+        self._use_latency = settings.use_latency
+        self._clock = context.clock
+
+    def pick(self, info: PickInfo) -> Member | None:
+        """The member of least cost among the drawn; None if every member is excluded or there is none."""
+        lottery = self._lottery
+        drawn: list[Member] = []
+        costs: list[float] = []
+        for _ in range(self._samples):
+            member = None if info.excluded else lottery.draw()
+            if member is None or member in drawn:
+                # A second look at the same one would be wasted, and would favour it.
+                member = lottery.draw_without({*info.excluded, *(one.endpoint.id for one in drawn)})
+                if member is None:
+                    break
+            drawn.append(member)
+            load = member.load
+            weight = member.weight
+            costs.append((len(load.open) + 1) / weight if load.penalty is None else _cost(load, weight, self._clock))
+        if not drawn:
+            return None
+        if self._use_latency:
+            costs = _by_latency(costs, drawn, self._clock)
+        return drawn[costs.index(min(costs))]  # of equals the first: they come in the order of chance
+
+
+def _cost(load: Load, weight: float, clock: Clock) -> float:
+    penalty = load.penalty
+    failed = 0.0 if penalty is None else penalty.left(clock.monotonic())
+    return (len(load.open) + failed + 1) / weight
+
+
+def _by_latency(costs: list[float], members: Sequence[Member], clock: Clock) -> list[float]:
+    """The costs times the latencies. Who has not answered yet is taken for average; as fast, it would be flooded."""
+    now = clock.monotonic()
+    known = [None if (latency := member.load.latency) is None else latency.left(now) for member in members]
+    seconds = [value for value in known if value is not None]
+    if not seconds:
+        return costs
+    average = fsum(seconds) / len(seconds)
+    return [cost * (average if value is None else value) for cost, value in zip(costs, known, strict=True)]

@@ -1,0 +1,153 @@
+"""`directlane endpoints`: who serves, as discovery says now."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import click
+from rich.text import Text
+
+from ..client import Client, Service
+from ..dispatch.routing import Route
+from ..fields import format_duration
+from ..pool.pool import EndpointView
+from .options import config_option, json_option
+from .output import console, name_of, new_table, say_error, write_json
+
+__all__ = ["endpoints"]
+
+_NOBODY = 2
+_STEP = 0.02
+_STATES = {"ready": "green", "draining": "yellow", "leaving": "yellow"}
+
+_HELP = """Ask discovery once and show every endpoint: its route, state, weight, zone, the age of the list, the last
+error. All services, or the one that is named.
+
+The exit status is 2 if a service that was asked for has no endpoint.
+
+\b
+Example:
+  directlane endpoints -c directlane.toml scorecard
+"""
+
+
+@click.command(help=_HELP, short_help="Who serves, and how are they doing?")
+@config_option
+@click.argument("service", required=False)
+@json_option
+def endpoints(*, config_file: str, service: str | None, as_json: bool) -> int:
+    with Client.from_file(config_file) as client:
+        names = [service] if service is not None else list(client.config.services)
+        # First all, then wait: they ask side by side.
+        services = [client.service(name) for name in names]
+        _wait(services)
+        empty = [item for item in services if not item.endpoints()]
+        message = "\n".join(_why(item) for item in empty)
+        if as_json:
+            write_json(({"error": message} if empty else {}) | {"services": [_facts(item) for item in services]})
+        else:
+            _show(services)
+        if empty:
+            say_error(message)
+        return _NOBODY if empty else 0
+
+
+def _wait(services: list[Service]) -> None:
+    """Until every route had an answer and every service has an endpoint, or its `start_timeout` is over."""
+    began_at = time.monotonic()
+    never = threading.Event()
+    for service in services:
+        ends_at = began_at + service.plan.discovery.start_timeout
+        while not _is_settled(service) and time.monotonic() < ends_at:
+            never.wait(_STEP)
+
+
+def _is_settled(service: Service) -> bool:
+    if not all(route.belief.questions for route in service.routes):
+        return False
+    return bool(service.endpoints()) or all(_is_final(route) for route in service.routes)
+
+
+def _is_final(route: Route) -> bool:
+    """Whether asking again brings nothing: a refused credential, or a list that was written by hand."""
+    return route.belief.is_hopeless or route.belief.ask_again_in == float("inf")
+
+
+def _problem(route: Route) -> str | None:
+    if route.fault is not None:
+        return str(route.fault)
+    if route.belief.error is not None:
+        return str(route.belief.error)
+    if route.belief.endpoints:
+        return None
+    if not route.belief.questions:
+        return "discovery has not answered yet"
+    rejected = route.belief.snapshot.rejected if route.belief.snapshot is not None else ()
+    return "discovery says that no instance is ready" + (f"; refused: {rejected[0]}" if rejected else "")
+
+
+def _why(service: Service) -> str:
+    reasons = [f"{route.name}: {_problem(route) or 'no endpoint'}" for route in service.routes]
+    return (
+        f"service {service.name!r} has no endpoint: {'; '.join(reasons)}\n"
+        "Next: look at the settings of the route with `directlane check`, and whether this host reaches its "
+        "control plane."
+    )
+
+
+def _facts(service: Service) -> dict[str, object]:
+    return {
+        "name": service.name,
+        "routes": [
+            {
+                "name": route.name,
+                "provider": route.provider.kind,
+                "list_age_s": route.list_age(),
+                "discovery_questions": route.belief.questions,
+                "discovery_failures": route.belief.failures,
+                "last_error": _problem(route),
+            }
+            for route in service.routes
+        ],
+        "endpoints": [_endpoint_facts(view) for view in service.endpoints()],
+    }
+
+
+def _endpoint_facts(view: EndpointView) -> dict[str, object]:
+    return {
+        "id": view.endpoint.id,
+        "url": view.endpoint.url,
+        "route": view.route,
+        "state": view.state,
+        "weight": view.weight,
+        "listed_weight": view.endpoint.weight,
+        "zone": view.endpoint.zone,
+        "labels": dict(view.endpoint.labels),
+        "list_age_s": view.list_age,
+        "attempts": view.attempts,
+        "errors": view.errors,
+        "last_error": view.last_error,
+    }
+
+
+def _show(services: list[Service]) -> None:
+    out = console()
+    for place, service in enumerate(services):
+        if place:
+            out.print()
+        views = service.endpoints()
+        kinds = ", ".join(dict.fromkeys(route.provider.facts.title for route in service.routes))
+        out.print(Text.assemble((service.name, "bold cyan"), "  ", (kinds, "dim")))
+        if views:
+            table = new_table("endpoint", "route", "state", ">weight", "zone", ">list age", "last error")
+            for view in views:
+                state = Text(view.state, style=_STATES.get(view.state, ""))
+                age = "-" if view.list_age is None else format_duration(view.list_age)
+                zone, error = view.endpoint.zone or "-", view.last_error or "-"
+                table.add_row(name_of(view.endpoint), view.route, state, f"{view.weight:g}", zone, age, error)
+            out.print(table)
+        for route in service.routes:
+            problem = _problem(route)
+            if problem is not None:
+                out.print(Text.assemble(("✗ ", "bold red"), f"{route.name}: {problem}"), soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The shells that do the I/O of calls. For async code."""

@@ -1,0 +1,465 @@
+# Made by tools/unasync.py from core/client/_async/service.py. Change that file, then run the tool.
+"""One service, ready to be called: the shell around the dispatch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from random import Random
+from typing import TypeVar
+
+import stamina
+
+from ...clock import Clock
+from ...codings._sync.body import decoded
+from ...codings.replies import decoded_reply
+from ...config.model import ServicePlan
+from ...discovery.hub import DiscoveryHub
+from ...dispatch.call import Attempt, Call, Effect, GiveUp, Wait
+from ...dispatch.dispatch import Dispatcher
+from ...dispatch.routing import Lane, Route, RouteMember, Routing
+from ...endpoint import Endpoint
+from ...errors import ClosedError, Phase, TransportError
+from ...forks import on_fork
+from ...interfaces.transport import Channel, Timeouts
+from ...message import Content, Headers, Reply
+from ...outcome import Outcome
+from ...pool.pool import EndpointView
+from ..intake import Intake
+from ..leasing import EndpointLease, ids_of, lease_flow
+from ..locks import Lock
+from ..repeat import NotYet, hush, pause_of
+from ..waiting import wait_ready, wait_served
+from .attachments import Attachments
+from .lease import LeaseRun
+from .stream import ReplyStream
+
+__all__ = ["Service"]
+
+_LOOK_ROUND = 0.1
+"""Seconds: while no route has an endpoint, each is waited for in turn for so long."""
+
+T = TypeVar("T")
+
+_Perform = Callable[[Call, Effect], Outcome | None]
+_Flow = Generator[Effect, Outcome | None, Reply]
+
+
+class Service:
+    """One service. Get it from a client; use it from many places at once.
+
+    Mutable state: the routing and dispatcher, which exist from the first call on, and the channels by lane.
+    """
+
+    def __init__(self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
+        self.name = plan.name
+        self.plan = plan
+        self._hub = hub
+        self._clock = clock
+        self._random = random
+        self._intake = Intake(plan.calls, clock)
+        self._is_closed = False
+        self._reset()
+        on_fork(self)
+
+    def _reset(self) -> None:
+        self._routing: Routing | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._channels: dict[Lane, Channel] = {}
+        self._attachments = Attachments()
+        self._is_started = False
+        self._lock = Lock()
+        # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
+        self._opening = threading.Lock()
+
+    def after_fork_in_child(self) -> None:
+        """Start anew: connections, leases and pollers belong to the parent. Sockets are left to the garbage."""
+        self._reset()
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    def send(
+        self,
+        content: Content | str = b"",
+        *,
+        path: str = "",
+        method: str = "POST",
+        headers: Headers | Iterable[tuple[str, str]] | dict[str, str] | None = None,
+        key: str | bytes | None = None,
+        timeout: float | None = None,
+        repeatable: bool | None = None,
+    ) -> Reply:
+        """Call the service and read the whole answer.
+
+        Args:
+            content: The body: bytes, text (sent as UTF-8), or an iterable of bytes, which can be sent once only.
+            path: Path and query behind the service's own. Default: the service's root.
+            method: HTTP method.
+            headers: Header fields to send besides the provider's.
+            key: Affinity key, for balancers that keep calls of one key together.
+            timeout: Deadline of the call in seconds. Default: the configured one.
+            repeatable: Whether the request may be run twice. Default: as configured.
+
+        Returns:
+            The answer, whatever its status; see `Reply.raise_for_status`.
+
+        Raises:
+            NoEndpointError: There is nobody to ask.
+            AttemptsError: Every allowed attempt failed on the wire.
+            DeadlineError: The time is over.
+            ClosedError: The client is closed.
+        """
+        call = self._intake.call(content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable)
+        return self._run(call)
+
+    @contextmanager
+    def stream(
+        self,
+        content: Content | str = b"",
+        *,
+        path: str = "",
+        method: str = "POST",
+        headers: Headers | Iterable[tuple[str, str]] | dict[str, str] | None = None,
+        key: str | bytes | None = None,
+        timeout: float | None = None,
+        repeatable: bool | None = None,
+    ) -> Generator[ReplyStream, None, None]:
+        """Call the service and read the answer piece by piece.
+
+        Arguments and errors as for `send`, but `timeout` limits the time to the answer's headers and then each gap
+        between two pieces: a long answer is no late answer. Failover ends when the headers are there.
+        """
+        reply = self.open_stream(
+            content,
+            path=path,
+            method=method,
+            headers=headers,
+            key=key,
+            timeout=timeout,
+            repeatable=repeatable,
+        )
+        try:
+            yield reply
+        finally:
+            reply.close()
+
+    def open_stream(
+        self,
+        content: Content | str = b"",
+        *,
+        path: str = "",
+        method: str = "POST",
+        headers: Headers | Iterable[tuple[str, str]] | dict[str, str] | None = None,
+        key: str | bytes | None = None,
+        timeout: float | None = None,
+        repeatable: bool | None = None,
+    ) -> ReplyStream:
+        """As `stream`, without the context manager: close what it returns."""
+        call = self._intake.call(
+            content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable, is_streamed=True
+        )
+        reply = self._run(call)
+        return ReplyStream(self.name, reply, call)
+
+    @contextmanager
+    def lease(
+        self,
+        *,
+        key: str | bytes | None = None,
+        exclude: Iterable[Endpoint | str] = (),
+        timeout: float | None = None,
+    ) -> Generator[EndpointLease, None, None]:
+        """Pick an endpoint and use it with any protocol. It counts as an open call until the block ends.
+
+        The end of the block reports how it went: an exception is a failure of the endpoint, anything else a success.
+        To say it better, report in the block; see `EndpointLease`. There is one attempt; for failover see `run`.
+
+        Args:
+            key: Affinity key.
+            exclude: Endpoints, or their ids, that must not be picked.
+            timeout: Seconds for the wait for the first list and for `EndpointLease.remaining`. Default: as configured.
+
+        Raises:
+            NoEndpointError: There is nobody to ask.
+            DeadlineError: The time was over before there was a list.
+            ClosedError: The client is closed.
+        """
+        call = self._lease_call(key, exclude, timeout, repeatable=False)
+        dispatcher = self._ready(call)
+        try:
+            with lease_flow(dispatcher, call) as lease:
+                yield lease
+        finally:
+            if dispatcher.routing.has_leaving:
+                self._reap()
+
+    def run(
+        self,
+        function: Callable[[EndpointLease], T],
+        *,
+        key: str | bytes | None = None,
+        exclude: Iterable[Endpoint | str] = (),
+        timeout: float | None = None,
+        repeatable: bool | None = None,
+        keep: bool = False,
+    ) -> T:
+        """Call the service by a function that speaks any protocol, with the failover of `send`.
+
+        A TransportError, OSError or EOFError that the function raises, or a failure that it reports, leads to another
+        attempt with another lease: always in phase CONNECT (see `EndpointLease.connecting`), in a later phase only if
+        the call is repeatable. Other exceptions count as a failure of the endpoint and are raised at once.
+
+        Args:
+            function: Gets a lease, returns the result. May be called several times.
+            key: Affinity key, for balancers that keep calls of one key together.
+            exclude: Endpoints, or their ids, that must not be picked.
+            timeout: Deadline of the call in seconds. Default: the configured one. Code in threads cannot be stopped:
+                there the function must keep to `EndpointLease.remaining`.
+            repeatable: Whether the function may be run again after a part of it may have been run. Default: as
+                configured.
+            keep: Whether the lease of the attempt that succeeds outlives it, for an answer that goes on: end it with
+                `EndpointLease.close`.
+
+        Returns:
+            What the function returned.
+
+        Raises:
+            NoEndpointError: There is nobody to ask.
+            AttemptsError: Every allowed attempt failed on the wire.
+            DeadlineError: The time is over.
+            ClosedError: The client is closed.
+        """
+        call = self._lease_call(key, exclude, timeout, repeatable=repeatable)
+        call.is_streamed = keep
+        leases = LeaseRun(function, self._perform)
+        try:
+            self._run(call, leases.perform)
+        except BaseException:
+            leases.abandon()
+            raise
+        return leases.result()
+
+    def _lease_call(
+        self,
+        key: str | bytes | None,
+        exclude: Iterable[Endpoint | str],
+        timeout: float | None,
+        *,
+        repeatable: bool | None,
+    ) -> Call:
+        call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable)
+        call.excluded = ids_of(exclude)
+        return call
+
+    @property
+    def attachments(self) -> Attachments:
+        """What helpers keep for each endpoint: closed when the endpoint has left, or the service is closed."""
+        return self._attachments
+
+    def endpoints(self) -> list[EndpointView]:
+        """Every known endpoint and how it is doing. Before the first call: what discovery knows by now."""
+        return [view for route in self._open().routes for view in route.views()]
+
+    @property
+    def calls_without_key(self) -> int:
+        """Calls in which `affinity` found no key until now. 0 if the service has no such setting."""
+        affinity = self._intake.affinity
+        return 0 if affinity is None else affinity.missing
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes of the service, alive."""
+        return self._open().routes
+
+    def wait_ready(self, timeout: float | None = None) -> bool:
+        """Wait for the first list of endpoints.
+
+        Args:
+            timeout: Seconds to wait at most. Default: the configured `start_timeout`.
+
+        Returns:
+            Whether there is an endpoint to call.
+        """
+        routing = self._open()
+        ends_at = time.monotonic() + (self.plan.discovery.start_timeout if timeout is None else timeout)
+        # Each route of a tier gets to answer its first question before a higher tier is looked at: calls must not
+        # begin on a fallback, or on one cloud only, because that one was quicker.
+        for tier in routing.tiers:
+            for route in tier:
+                wait_ready(route.subscription, max(0.0, ends_at - time.monotonic()), or_asked=True)
+            if any(route.pool.size for route in tier):
+                return True
+        while not routing.has_endpoints() and not all(route.belief.is_hopeless for route in routing.routes):
+            for route in routing.routes:
+                left = ends_at - time.monotonic()
+                if left <= 0:
+                    return routing.has_endpoints()
+                wait_ready(route.subscription, min(left, _LOOK_ROUND))
+        return routing.has_endpoints()
+
+    def warm(self, connections: int = 1) -> int:
+        """Open connections to every instance before calls need them: at the start of a program, say.
+
+        Waits for the first list. An instance that cannot be reached is no error: the calls will tell.
+
+        Args:
+            connections: How many to each instance.
+
+        Returns:
+            How many connections stand ready. 0 with a transport that opens none ahead (httpx, aiohttp).
+        """
+        self.wait_ready()
+        limit = self.plan.calls.connect_timeout
+        ready = 0
+        for route in self._open().routes:
+            for member in route.pool.members():
+                if member.weight > 0 and not route.pool.is_leaving(member):
+                    channel = self._channels.get(member.lane) or self._open_channel(member)
+                    ready += channel.warm(connections, Timeouts(limit, limit * connections))
+        return ready
+
+    def close(self) -> None:
+        """Close the connections and leave the pollers. Calls that are open may fail."""
+        with self._opening:
+            self._is_closed = True
+            routing, channels, attachments = self._routing, list(self._channels.values()), self._attachments
+            self._reset()
+        if routing is not None:
+            routing.release()
+        for channel in channels:
+            channel.close()
+        attachments.close()
+
+    # --- the shell ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> Routing:
+        """Begin discovery. Does no I/O of its own."""
+        with self._opening:
+            if self._is_closed:
+                raise ClosedError(f"service {self.name!r}: the client is closed\nNext: make a new client.")
+            routing = self._routing
+            if routing is None:
+                routes = [Route(route, self.plan, self._hub, self._clock, self._random) for route in self.plan.routes]
+                routing = Routing(routes, self._random)
+                self._dispatcher = Dispatcher(self.name, routing, self.plan.calls, self._clock, self._random)
+                self._routing = routing
+            return routing
+
+    def _start(self, call: Call) -> Dispatcher:
+        """Wait once for the first list. Whoever comes later finds it there, or fails at once."""
+        with self._lock:
+            routing = self._open()
+            if not self._is_started:
+                limit = min(self.plan.discovery.start_timeout, call.deadline - self._clock.monotonic())
+                self.wait_ready(max(0.0, limit))
+                self._is_started = routing.has_endpoints() or limit >= self.plan.discovery.start_timeout
+        assert self._dispatcher is not None  # noqa: S101 - `_open` has made it
+        return self._dispatcher
+
+    def _ready(self, call: Call) -> Dispatcher:
+        dispatcher = self._dispatcher
+        if dispatcher is None or not self._is_started:
+            dispatcher = self._start(call)
+        return dispatcher
+
+    def _run(self, call: Call, perform: _Perform | None = None) -> Reply:
+        """Drive a call to its end. `perform` takes the place of `_perform`."""
+        # As `_ready`, but nearly every call finds it so: no coroutine is made for it.
+        dispatcher = self._dispatcher
+        if dispatcher is None or not self._is_started:
+            dispatcher = self._start(call)
+        if perform is None:
+            perform = self._perform
+        flow = dispatcher.dispatch(call)
+        # The first attempt runs bare: only a failure enters the retry machinery.
+        effect = next(flow)
+        try:
+            outcome = perform(call, effect)
+            try:
+                effect = flow.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # a generator's value has no type here
+            return self._persist(call, flow, effect, perform)
+        finally:
+            # Gives the lease back if we were cancelled; does nothing when the flow has ended.
+            flow.close()
+            if dispatcher.routing.has_leaving:
+                self._reap()
+
+    def _persist(self, call: Call, flow: _Flow, effect: Effect, perform: _Perform) -> Reply:
+        """Everything after the first attempt, under stamina: it sleeps, calls its hooks, and obeys its switches."""
+        hush()
+        is_first = True
+        try:
+            for attempt in stamina.retry_context(on=pause_of, attempts=None, timeout=None):
+                with attempt:
+                    try:
+                        if not is_first:
+                            effect = flow.send(None)
+                        is_first = False
+                        while not isinstance(effect, Wait):
+                            effect = flow.send(perform(call, effect))
+                    except StopIteration as end:
+                        return end.value  # type: ignore[no-any-return]  # as above
+                    raise NotYet(effect)
+        except NotYet:
+            # stamina is switched off, or in test mode and at its limit.
+            try:
+                flow.throw(GiveUp())
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # as above
+        raise AssertionError("a dispatch that gives up must end")
+
+    def _perform(self, call: Call, effect: Effect) -> Outcome | None:
+        if not isinstance(effect, Attempt):
+            if not isinstance(effect, Wait):
+                subscription = effect.route.subscription
+                wait_served(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
+            return None
+        call.attempt = effect
+        lane = effect.member.lane
+        channel = self._channels.get(lane) or self._open_channel(effect.member)
+        started = time.monotonic()
+        try:
+            if call.is_streamed:
+                reply = self._begin(call, channel, effect)
+            else:
+                reply = channel.send(effect.request, effect.timeouts)
+            if call.is_decoded:
+                reply = decoded_reply(reply, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
+        except TransportError as error:
+            return Outcome(error.phase, time.monotonic() - started, error=error)
+        return Outcome(Phase.DONE, time.monotonic() - started, reply=reply)
+
+    def _begin(self, call: Call, channel: Channel, effect: Attempt) -> Reply:
+        """Begin a streamed answer. One that is no success is read at once: the verdict may need its body."""
+        streamed = channel.stream(effect.request, effect.timeouts)
+        if 200 <= streamed.status < 300:
+            if call.is_decoded:
+                streamed = decoded(streamed, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
+            call.body = streamed.body
+            return Reply(streamed.status, streamed.headers, b"", effect.member.endpoint)
+        try:
+            content = b"".join([piece for piece in streamed.body])
+        finally:
+            streamed.body.close()
+        return Reply(streamed.status, streamed.headers, content, effect.member.endpoint)
+
+    def _open_channel(self, member: RouteMember) -> Channel:
+        # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.
+        return self._channels.setdefault(member.lane, self.plan.transport.open(member.endpoint))
+
+    def _reap(self) -> None:
+        """Close the channels of endpoints that left the list and have no open call any more."""
+        routing = self._routing
+        for route in routing.routes if routing is not None else ():
+            for member in route.pool.reap():
+                channel = self._channels.pop(member.lane, None)
+                if channel is not None:
+                    channel.close()
+                self._attachments.drop(member.lane)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}, {len(self.plan.routes)} routes>"

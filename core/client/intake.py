@@ -1,0 +1,106 @@
+"""Takes a call in: from what the caller writes to a checked `Call`. No I/O, and little work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from ..clock import Clock
+from ..config.model import CallSettings
+from ..dispatch.call import Call
+from ..message import Content, Headers, Request, headers_from
+from ..syntax import check_headers, check_method, check_target
+from .affinity import affinity_from
+
+__all__ = ["Intake"]
+
+_REPEATABLE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Idempotent methods (RFC 9110, 9.2.2)."""
+
+_SAFE = "/?=&%:;+,!$'()*@~#[]"
+"""What stays as it is in a path that has to be encoded: it may be encoded in part already."""
+
+_PRINTABLE = re.compile(r"[ \x80-\U0010ffff]")
+
+
+class Intake:
+    """Makes the calls of one service.
+
+    Args:
+        settings: The service's limits.
+        clock: Source of time.
+    """
+
+    __slots__ = ("_accepts", "_checked", "_clock", "_repeatable", "_timeout", "affinity")
+
+    def __init__(self, settings: CallSettings, clock: Clock) -> None:
+        self._clock = clock
+        self._checked: Headers = ()
+        codings = ", ".join(settings.accept_encoding)
+        self._accepts: Headers = (("Accept-Encoding", codings),) if codings else ()
+        self._timeout = settings.timeout
+        self._repeatable = settings.repeatable
+        self.affinity = affinity_from(settings.affinity)
+        """Reads the key of a call that brings none; None if the service has no such setting."""
+
+    def call(
+        self,
+        content: Content | str,
+        path: str,
+        method: str,
+        headers: Headers | Iterable[tuple[str, str]] | dict[str, str] | None,
+        *,
+        key: str | bytes | None,
+        timeout: float | None,
+        repeatable: bool | None,
+        is_streamed: bool = False,
+    ) -> Call:
+        """A call that begins now.
+
+        Raises:
+            InvalidRequestError: The method, the path or a header field cannot be sent.
+            ValueError: The timeout is not above 0.
+        """
+        if timeout is None:
+            timeout = self._timeout
+        elif not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
+        if isinstance(content, str):
+            content = content.encode()
+        if path:
+            if not path.isascii() or " " in path:
+                # What people write is encoded for them; control characters are nobody's intention.
+                check_target(_PRINTABLE.sub("x", path))
+                path = quote(path, safe=_SAFE)
+            check_target(path)
+        if method != "POST":
+            check_method(method)
+        fields: Headers = ()
+        if headers:
+            fields = headers_from(headers)
+            # Most callers send the same fields each time: what was checked last need not be checked again.
+            if fields != self._checked:
+                check_headers(fields)
+                self._checked = fields
+        is_decoded = False
+        # A caller with a word of its own on codings (httpx always has one) decodes by itself.
+        if self._accepts and not any(name.lower() == "accept-encoding" for name, _ in fields):
+            is_decoded = method != "HEAD"
+            fields = (*fields, *self._accepts) if fields else self._accepts
+        if repeatable is None:
+            configured = self._repeatable
+            repeatable = configured if isinstance(configured, bool) else method in _REPEATABLE_METHODS
+        request = Request(method, path, fields, content)
+        if key is None and self.affinity is not None:
+            key = self.affinity.key(request)
+        now = self._clock.monotonic()
+        return Call(
+            request,
+            started_at=now,
+            deadline=now + timeout,
+            may_repeat=repeatable,
+            key=key.encode() if isinstance(key, str) else key,
+            is_streamed=is_streamed,
+            is_decoded=is_decoded,
+        )

@@ -1,0 +1,1 @@
+"""Content codings: bodies that travel compressed."""

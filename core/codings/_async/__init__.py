@@ -1,0 +1,1 @@
+"""Bodies of streamed replies. For async code."""

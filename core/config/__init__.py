@@ -1,0 +1,1 @@
+"""Configuration: the models, the reader of files, and the JSON Schema. Import from the modules."""

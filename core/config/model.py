@@ -1,0 +1,172 @@
+"""The configuration as the engine gets it: checked, resolved, and free of file formats.
+
+The settings models here are what stands in a file, field by field; the plans below them hold the plug-ins' own models.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from ..codings.libraries import zstd_decompressor
+from ..errors import ConfigProblem
+from ..fields import Duration
+from ..interfaces.balancer import Balancer
+from ..interfaces.provider import Provider
+from ..interfaces.transport import Transport
+from .affinity import AffinitySettings
+
+__all__ = [
+    "PRIVATE_NETWORKS",
+    "CallSettings",
+    "Config",
+    "DiscoverySettings",
+    "PluginSettings",
+    "RoutePlan",
+    "RouteSettings",
+    "ServicePlan",
+]
+
+PRIVATE_NETWORKS = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "::1/128",
+)
+"""Networks of private use (RFC 1918, RFC 6598, RFC 4193) and loopback."""
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _above_zero(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("the duration must be above 0")
+    return seconds
+
+
+def _can_decode(codings: tuple[Coding, ...]) -> tuple[Coding, ...]:
+    if "zstd" in codings:
+        zstd_decompressor()  # says so if there is none
+    return codings
+
+
+Coding: TypeAlias = Literal["gzip", "deflate", "zstd"]
+"""A content coding that we can undo."""
+
+PositiveDuration = Annotated[Duration, AfterValidator(_above_zero)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class DiscoverySettings(_Settings):
+    """How the list of endpoints is kept up to date."""
+
+    interval: PositiveDuration = Field(default=5.0, description="Time between two questions. Never once per call.")
+    jitter: float = Field(
+        default=0.1, ge=0, le=0.5, description="The interval varies by this share, so that clients spread out."
+    )
+    timeout: PositiveDuration = Field(default=3.0, description="Limit for one query to the control plane.")
+    start_timeout: PositiveDuration = Field(
+        default=10.0, description="How long the first call waits for the first list."
+    )
+    allow_networks: tuple[Network, ...] = Field(
+        default=tuple(ipaddress.ip_network(net) for net in PRIVATE_NETWORKS),
+        description="Discovered addresses outside these networks are refused. Default: private networks and loopback.",
+    )
+
+
+class CallSettings(_Settings):
+    """Limits and repeats of a call."""
+
+    timeout: PositiveDuration = Field(default=30.0, description="Deadline of a call: waiting, attempts and pauses.")
+    connect_timeout: PositiveDuration = Field(default=1.0, description="Limit to open a connection to an instance.")
+    attempt_timeout: PositiveDuration | None = Field(
+        default=None, description="Limit of one attempt. Default: what is left of the call's deadline."
+    )
+    attempts: int = Field(default=3, ge=1, le=20, description="Attempts of a call at most, the first one included.")
+    repeatable: bool | Literal["by_method"] = Field(
+        default="by_method",
+        description="Whether a call that an instance may have run may be run again elsewhere. "
+        "by_method: GET, HEAD, OPTIONS, PUT and DELETE may, POST and PATCH may not.",
+    )
+    backoff: PositiveDuration = Field(
+        default=0.05, description="Upper bound of the first pause before a repeat; it doubles each time."
+    )
+    backoff_max: PositiveDuration = Field(default=1.0, description="Upper bound of every pause.")
+    affinity: AffinitySettings | None = Field(
+        default=None,
+        description="Where the affinity key of a call comes from, if the caller gives none: exactly one of `header`, "
+        "`cookie`, `query`, `json_pointer` (texts) and `prompt_prefix` (a table), such as "
+        '`{ header = "X-User" }`. For balancers that keep calls of one key together.',
+    )
+    accept_encoding: Annotated[tuple[Coding, ...], AfterValidator(_can_decode)] = Field(
+        default=(),
+        description="Ask for compressed answers, and give them to you decoded; most wanted first. A call that sends "
+        "an Accept-Encoding of its own, as httpx does, is left alone. Default: none.",
+    )
+    max_decoded_bytes: int = Field(
+        default=268_435_456,
+        ge=1,
+        description="A compressed answer that stands for more bytes than this is an error. Default: 256 MiB.",
+    )
+
+
+class RouteSettings(_Settings):
+    """What every route has, whatever its provider."""
+
+    name: str | None = Field(default=None, min_length=1, description="Name for people. Default: provider and position.")
+    weight: int = Field(default=1, ge=0, le=1_000_000, description="Share of calls among the routes of one tier.")
+    tier: int = Field(default=0, ge=0, le=1000, description="A higher tier is used when no lower one has an endpoint.")
+
+
+class PluginSettings(_Settings):
+    """Which installed plug-ins are loaded."""
+
+    only: tuple[str, ...] | None = Field(default=None, description="Load these entry points only. Default: all.")
+    block: tuple[str, ...] = Field(default=(), description="Do not load these entry points.")
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePlan:
+    """One way to a service: a provider and its place among the others."""
+
+    name: str
+    provider: Provider
+    weight: int = 1
+    tier: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """One service, ready to be called."""
+
+    name: str
+    routes: tuple[RoutePlan, ...]
+    balancer: Balancer
+    transport: Transport
+    discovery: DiscoverySettings = field(default_factory=DiscoverySettings)
+    calls: CallSettings = field(default_factory=CallSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole configuration.
+
+    Args:
+        source: The file it came from, or a word for where it came from.
+        services: By name, in the order of the file.
+        warnings: What works and should be better, such as a secret that stands in clear.
+    """
+
+    source: str
+    services: Mapping[str, ServicePlan]
+    warnings: tuple[ConfigProblem, ...] = ()

@@ -1,0 +1,247 @@
+"""The hub: one thread in the process that runs all pollers, and the sharing of pollers between clients.
+
+Two clients that ask the same question in the same way share one poller. The thread starts with the first poller and
+ends with the last. It is a daemon and holds nothing that must be saved, so a program that exits without `close()` is
+not held up. After a fork the child has no thread; what was known stays known, and the thread starts again when the
+child first needs it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import ssl
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+import httpx
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..config.model import DiscoverySettings
+from ..endpoint import Snapshot
+from ..forks import on_fork
+from ..interfaces.discovery import AddressSource, Discovery, PollContext
+from .belief import Belief, after_answer
+from .budget import BudgetLedger
+from .hub_thread import HubThread
+from .poller import Listener, Poller, tell
+
+__all__ = ["DiscoveryHub", "Subscription", "process_hub"]
+
+_JOIN_LIMIT = 5.0
+
+
+class Subscription(Protocol):
+    """One client's share in a poller. Safe to use from any thread."""
+
+    @property
+    def belief(self) -> Belief:
+        """What is known now."""
+        ...
+
+    def ask_soon(self, *, reauthenticate: bool = False) -> int:
+        """Ask for an early question; see `Poller.ask_soon`."""
+        ...
+
+    def wait_served(self, ticket: int, timeout: float) -> bool:
+        """See `Poller.wait_served`."""
+        ...
+
+    def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
+        """See `Poller.wait_ready`."""
+        ...
+
+    def release(self) -> None:
+        """Give the share back. Harmless when called again."""
+        ...
+
+
+@dataclass(slots=True)
+class _Shared:
+    poller: Poller
+    shares: set[_Share]
+
+
+class DiscoveryHub:
+    """Shares pollers. Mutable state: the shared pollers and the thread; all under `_lock`.
+
+    Args:
+        clock: Source of time.
+        random: Source of chance for the jitter.
+    """
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, random: Random | None = None) -> None:
+        self._clock = clock
+        self._random = random if random is not None else Random()
+        self._shared: dict[Hashable, _Shared] = {}
+        self._inherited: dict[Hashable, Poller] = {}  # of the parent, after a fork: what it knew
+        self._thread: HubThread | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._ledger = BudgetLedger()  # outlives the thread: so do the limits
+        self._lock = threading.Lock()
+        on_fork(self)
+
+    def subscribe(
+        self, name: str, discovery: Discovery, settings: DiscoverySettings, listener: Listener
+    ) -> Subscription:
+        """A share in the poller for this question. `listener` is told of each list, at once if there is one already.
+
+        Args:
+            name: Who asks, for log lines.
+            discovery: What to ask.
+            settings: How to ask. Only clients with equal settings share a poller.
+            listener: Called in the hub's thread, or here and now for what is known already. One that raises is logged.
+        """
+        fixed = _fixed_belief(discovery, settings, self._clock)
+        if fixed is not None:
+            tell(listener, fixed)
+            return _Fixed(fixed)
+        key = (discovery.identity, settings)
+        with self._lock:
+            if self._thread is None:
+                if self._tls is None:
+                    # 20 ms of work, so once for all. Here, not in the thread: it imports; see `hub_thread`.
+                    self._tls = httpx.create_ssl_context(trust_env=False)
+                self._thread = HubThread(self._clock, self._ledger, self._tls)
+            shared = self._shared.get(key)
+            if shared is None:
+                poller = self._inherited.pop(key, None)
+                if poller is None:
+                    poller = Poller(name, discovery, settings, self._clock, self._random)
+                shared = self._shared[key] = _Shared(poller, set())
+                self._thread.start(poller)
+            share = _Share(self, key, shared.poller, listener)
+            shared.shares.add(share)
+        shared.poller.add_listener(listener)
+        return share
+
+    @property
+    def pollers(self) -> int:
+        """How many questions are asked now."""
+        return len(self._shared)
+
+    def leave(self, key: Hashable, share: _Share) -> None:
+        """Give one share back: the other half of `subscribe`. Harmless for one that is back, or was the parent's."""
+        closing: HubThread | None = None
+        with self._lock:
+            shared = self._shared.get(key)
+            if shared is None or share not in shared.shares:
+                return
+            shared.shares.remove(share)
+            if shared.shares:
+                return
+            del self._shared[key]
+            if self._thread is not None:
+                self._thread.stop(shared.poller)
+            if not self._shared:
+                closing, self._thread = self._thread, None
+        shared.poller.retire()
+        if closing is not None:
+            closing.close(_JOIN_LIMIT)
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's thread and clients; keep what is known and what was spent."""
+        self._lock = threading.Lock()
+        if self._thread is not None:
+            atexit.unregister(self._thread.close)
+        self._thread = None
+        self._ledger.after_fork_in_child(self._clock.monotonic())
+        self._inherited.update((key, shared.poller) for key, shared in self._shared.items())
+        self._shared = {}
+        for poller in self._inherited.values():
+            poller.revive()
+
+
+class _Share:
+    def __init__(self, hub: DiscoveryHub, key: Hashable, poller: Poller, listener: Listener) -> None:
+        self._hub = hub
+        self._key = key
+        self._poller = poller
+        self._listener = listener
+
+    @property
+    def belief(self) -> Belief:
+        return self._poller.belief
+
+    def ask_soon(self, *, reauthenticate: bool = False) -> int:
+        return self._poller.ask_soon(reauthenticate=reauthenticate)
+
+    def wait_served(self, ticket: int, timeout: float) -> bool:
+        return self._poller.wait_served(ticket, timeout)
+
+    def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
+        return self._poller.wait_ready(timeout, or_asked=or_asked)
+
+    def release(self) -> None:
+        self._poller.remove_listener(self._listener)
+        self._hub.leave(self._key, self)
+
+
+class _Fixed:
+    """A share in an answer that never changes: no poller, no thread."""
+
+    def __init__(self, belief: Belief) -> None:
+        self.belief = belief
+
+    def ask_soon(self, *, reauthenticate: bool = False) -> int:
+        del reauthenticate
+        return 0
+
+    def wait_served(self, ticket: int, timeout: float) -> bool:
+        del ticket, timeout
+        return True
+
+    def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
+        del timeout, or_asked
+        return bool(self.belief.endpoints)
+
+    def release(self) -> None:
+        pass
+
+
+def _fixed_belief(discovery: Discovery, settings: DiscoverySettings, clock: Clock) -> Belief | None:
+    """The belief of a discovery that needs no question and never changes; None for all others.
+
+    Also None for one that fails: a poller finds out again, and tells it in the way of all failures.
+    """
+    if discovery.addresses is not AddressSource.CONFIGURED:
+        return None
+    try:
+        conversation = discovery.poll(PollContext(clock.unix()))
+        next(conversation)
+        conversation.close()
+    except StopIteration as end:
+        answer: object = end.value
+    except Exception:  # noqa: BLE001 - a plug-in may raise anything
+        return None
+    else:
+        return None
+    if not isinstance(answer, Snapshot) or answer.ask_again_in != math.inf:
+        return None
+    belief = after_answer(
+        Belief(),
+        answer,
+        clock.monotonic(),
+        source=discovery.addresses,
+        empty=discovery.empty_answer,
+        networks=settings.allow_networks,
+    )
+    return belief if belief.error is None else None
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+_process: dict[str, DiscoveryHub] = {}
+"""What exists once in a process, made when it is first needed."""
+
+
+def process_hub() -> DiscoveryHub:
+    """The hub that all clients of this process share unless they are given another one.
+
+    The one process-wide object of directlane: "one poller for all clients that ask the same" cannot be had without it.
+    """
+    # `setdefault` is atomic, and a lock would be one more that a fork can leave locked.
+    return _process.get("hub") or _process.setdefault("hub", DiscoveryHub())

@@ -1,0 +1,153 @@
+"""The thread of the hub: an event loop that runs pollers, and ends when it is told, whatever they are doing."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import importlib
+import logging
+import ssl
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import Context
+from typing import ParamSpec, TypeVar
+
+from ..clock import Clock
+from .budget import BudgetLedger, LocalBudgetKeeper
+from .poller import Poller
+
+__all__ = ["HubThread"]
+
+_log = logging.getLogger("directlane.discovery")
+
+_EXIT_LIMIT = 1.0
+_RESTART = 5.0
+
+_LATE_IMPORTS = ("httpcore", "anyio._backends._asyncio", "encodings.idna")
+"""What httpx, anyio and the socket module import when they are first used."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _LookUps(ThreadPoolExecutor):
+    """Where the event loop runs what blocks, which is looking host names up: each in a daemon thread of its own.
+
+    The pool of the standard library is waited for when the loop and when the interpreter ends. A name server that does
+    not answer must hold up neither.
+    """
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - it goes to who waits for it
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        future.set_running_or_notify_cancel()
+        threading.Thread(target=work, name="directlane-lookup", daemon=True).start()
+        return future
+
+
+class HubThread:
+    """An event loop in a thread of its own. It runs from the constructor to `close`, or to the end of the interpreter.
+
+    Args:
+        clock: Source of time.
+        ledger: What was spent so far, for the rate budgets.
+        tls: For control planes that are asked over https.
+
+    Raises:
+        RuntimeError, OSError: The machine gives us no thread or no event loop.
+    """
+
+    def __init__(self, clock: Clock, ledger: BudgetLedger, tls: ssl.SSLContext) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event
+        self._keeper: LocalBudgetKeeper
+        self._tls = tls
+        self._tasks: dict[Poller, asyncio.Task[None]] = {}
+        self._clock = clock
+        self._ledger = ledger
+        # A fork while another thread imports leaves the lock of that import closed in the child, for ever. So we import
+        # here, in the thread of the caller, what our thread would import otherwise.
+        for module in _LATE_IMPORTS:
+            importlib.import_module(module)
+        started = threading.Event()
+        failed: list[Exception] = []
+        self._thread = threading.Thread(
+            target=Context().run, args=(self._run, started, failed), name="directlane-discovery", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        if failed:
+            raise failed[0]
+        # A daemon thread that writes a log line while the interpreter is taken down can crash it.
+        atexit.register(self.close, _EXIT_LIMIT)
+
+    def _run(self, started: threading.Event, failed: list[Exception]) -> None:
+        try:
+            Context().run(asyncio.run, self._main(started))
+        except Exception as error:  # noqa: BLE001 - it is raised where the thread is started
+            failed.append(error)
+        finally:
+            started.set()
+
+    async def _main(self, started: threading.Event) -> None:
+        self._stop = asyncio.Event()
+        self._keeper = LocalBudgetKeeper(self._clock, self._ledger)
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(_LookUps())
+        started.set()
+        await self._stop.wait()
+        # `asyncio.run` cancels what is left and waits for it.
+
+    def start(self, poller: Poller) -> None:
+        """Let the poller run."""
+
+        def begin() -> None:
+            self._tasks[poller] = asyncio.ensure_future(self._poll(poller))
+
+        self._call(begin)
+
+    def stop(self, poller: Poller) -> None:
+        """End the poller, whatever it is doing."""
+
+        def end() -> None:
+            task = self._tasks.pop(poller, None)
+            if task is not None:
+                task.cancel()
+
+        self._call(end)
+
+    def close(self, limit: float) -> None:
+        """End the thread. Waits for its end, but not in the thread itself, and at most `limit` seconds."""
+        atexit.unregister(self.close)
+        self._call(lambda: self._stop.set())
+        if threading.current_thread() is not self._thread:
+            self._thread.join(limit)
+
+    async def _poll(self, poller: Poller) -> None:
+        while True:
+            try:
+                await poller.run(self._keeper, self._tls)
+                return
+            except Exception as error:  # noqa: BLE001 - a mistake of ours: the others go on, and so does this one
+                where = "".join(traceback.format_tb(error.__traceback__))  # without the text, which may quote a secret
+                _log.error(
+                    "%s: the poller broke with %s and starts again\n%s", poller.name, type(error).__name__, where
+                )
+            await asyncio.sleep(_RESTART)
+
+    def _call(self, what: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: everything has ended
+            assert self._loop is not None  # noqa: S101 - it was there when the constructor returned
+            # An empty context: the caller's names its own event loop, maybe another library's, and keeps things alive.
+            self._loop.call_soon_threadsafe(what, context=Context())

@@ -1,0 +1,228 @@
+"""One poller asks one question, again and again, for everybody in the process who wants to know.
+
+The rules are in `belief`; here are the timer, the single flight and the telling. A poller's coroutine runs in the
+hub's thread; its other methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+
+import httpx
+
+from ..clock import Clock
+from ..config.model import DiscoverySettings
+from ..errors import DiscoveryError, DiscoveryThrottled, headline
+from ..interfaces.discovery import Discovery, PollContext
+from .belief import Belief, after_answer, after_failure, next_delay
+from .budget import BudgetKeeper
+from .conversation import converse, plugin_failure
+
+__all__ = ["Listener", "Poller", "tell"]
+
+_log = logging.getLogger("directlane.discovery")
+
+Listener = Callable[[Belief], None]
+"""Told of each belief that has another list. Must be quick and must not raise."""
+
+_EARLY = 0.2
+"""An early question comes after this share of the interval at the soonest; each one that brings no news doubles it. So
+an instance that is dead and stays listed cannot eat up a rate budget."""
+
+
+def tell(listener: Listener, belief: Belief) -> None:
+    """Call a listener. One that raises is logged by its type and stops nobody else."""
+    try:
+        listener(belief)
+    except Exception as error:  # noqa: BLE001 - the poller serves others too
+        _log.error("a listener of discovery failed with %s", type(error).__name__)
+
+
+class Poller:
+    """Keeps one belief up to date.
+
+    Mutable state: `belief` and the counters of wanted, begun and served questions, under `_changed`, which is never
+    held for long; and the listeners, under `_telling`, which is held while they are told. The listeners are told before
+    the belief is changed: who sees a new belief may rely on its listener having seen it too.
+    """
+
+    def __init__(
+        self, name: str, discovery: Discovery, settings: DiscoverySettings, clock: Clock, random: Random
+    ) -> None:
+        self.name = name
+        self._discovery = discovery
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+        self._listeners: list[Listener] = []
+        self.belief = Belief()
+        self._fruitless = 0
+        self.revive()
+
+    def revive(self) -> None:
+        """Keep what is known and nothing else: for a new poller, and after a fork, where locks that other threads held
+        stay locked for ever and the listeners belong to the parent."""
+        self._telling = threading.RLock()  # a listener may give its share back
+        self._changed = threading.Condition()
+        self._listeners = []
+        self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._reauthenticate = False
+        self._is_renewing = False
+        self._wanted = self._begun = self._served = 0
+        self._is_over = False
+
+    # --- from any thread ---------------------------------------------------------------------------------------------
+
+    def add_listener(self, listener: Listener) -> None:
+        """Tell `listener` of the belief as it is, and then of each other list."""
+        with self._telling:
+            self._listeners.append(listener)
+            if self.belief.snapshot is not None:
+                tell(listener, self.belief)
+
+    def remove_listener(self, listener: Listener) -> None:
+        """Do not tell `listener` any more. When this returns, it is not being told (unless it is who calls)."""
+        with self._telling, suppress(ValueError):
+            self._listeners.remove(listener)
+
+    def ask_soon(self, *, reauthenticate: bool = False) -> int:
+        """Ask before the interval is over. Returns a ticket for `wait_served`. Never blocks.
+
+        A wish that comes before the poller runs is served by its first question. Where asking cannot help any more
+        (`Belief.is_hopeless`), nothing is asked and the ticket counts as served.
+        """
+        with self._changed:
+            if self.belief.is_hopeless:
+                return self._served
+            if reauthenticate and self._is_renewing:
+                # Calls that failed with the old credential while the new one is fetched: one renewal serves them all.
+                return self._begun
+            self._reauthenticate |= reauthenticate
+            # A question that is wanted and not begun serves this wish too: a thousand failed calls ask once.
+            is_new = self._wanted == self._begun
+            self._wanted += is_new
+            ticket, wake = self._wanted, self._wake
+        if wake is not None and is_new:
+            loop, event = wake
+            with suppress(RuntimeError):  # the loop is closing: so is this poller
+                loop.call_soon_threadsafe(event.set)
+        return ticket
+
+    def wait_served(self, ticket: int, timeout: float) -> bool:
+        """Wait until a question that was asked after the ticket was given has ended; False if none did."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._served >= ticket or self._is_over, timeout)
+            return self._served >= ticket
+
+    def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
+        """Wait for a list with endpoints; False after `timeout` seconds, or at once if there cannot be one.
+
+        Args:
+            timeout: Seconds to wait at most.
+            or_asked: Wait only until the first question has ended, well or badly.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_settled(or_asked=or_asked), timeout)
+            return bool(self.belief.endpoints)
+
+    def _is_settled(self, *, or_asked: bool) -> bool:
+        belief = self.belief
+        return bool(belief.endpoints) or belief.is_hopeless or self._is_over or (or_asked and belief.questions > 0)
+
+    def retire(self) -> None:
+        """Nobody wants to know any more: let go who still waits."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    # --- in the hub's thread -----------------------------------------------------------------------------------------
+
+    async def run(self, keeper: BudgetKeeper, tls: ssl.SSLContext) -> None:
+        """Ask until that is hopeless; ends by cancellation."""
+        event = asyncio.Event()
+        self._wake = (asyncio.get_running_loop(), event)
+        limits = httpx.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=30)
+        # No environment: a proxy meant for web pages must not see the control plane's tokens.
+        async with httpx.AsyncHTTPTransport(limits=limits, verify=tls, trust_env=False) as http:
+            while not self.belief.is_hopeless:
+                await self._ask_once(http, keeper)
+                await self._rest(event)
+
+    async def _rest(self, event: asyncio.Event) -> None:
+        """Sleep until the next question is due, or wanted and allowed."""
+        belief, interval = self.belief, self._settings.interval
+        delay = next_delay(belief, self._random, interval=interval, jitter=self._settings.jitter)
+        gap = min(delay, interval * _EARLY * 2.0 ** min(self._fruitless, 8))
+        if isinstance(belief.error, DiscoveryThrottled):
+            gap = delay  # no wish makes it sooner
+        if belief.is_hopeless:
+            return
+        await asyncio.sleep(gap)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if math.isinf(delay) else delay - gap):
+                while self._wanted == self._begun:
+                    event.clear()  # of a wish that was served meanwhile; a newer one sets it again after this
+                    await event.wait()
+
+    async def _ask_once(self, http: httpx.AsyncBaseTransport, keeper: BudgetKeeper) -> None:
+        before = self.belief
+        with self._changed:
+            was_wanted = self._wanted > self._served
+            self._begun = self._wanted
+            self._is_renewing, self._reauthenticate = self._reauthenticate, False
+        context = PollContext(self._clock.unix(), previous=before.snapshot, reauthenticate=self._is_renewing)
+        try:
+            answer = await converse(self._discovery, context, http, keeper, self._settings.timeout)
+            after = after_answer(
+                before,
+                answer,
+                self._clock.monotonic(),
+                source=self._discovery.addresses,
+                empty=self._discovery.empty_answer,
+                networks=self._settings.allow_networks,
+            )
+        except DiscoveryError as error:
+            after = after_failure(before, error)
+        except Exception as error:  # noqa: BLE001 - its properties are a plug-in's too
+            after = after_failure(before, plugin_failure(error))
+        self._publish(before, after, was_wanted=was_wanted)
+
+    def _publish(self, before: Belief, after: Belief, *, was_wanted: bool) -> None:
+        _log_change(self.name, before, after)
+        is_news = after.snapshot is not None and (before.snapshot is None or before.endpoints != after.endpoints)
+        self._fruitless = self._fruitless + 1 if was_wanted and not is_news else 0
+        with self._telling:
+            for listener in tuple(self._listeners) if is_news else ():
+                if listener in self._listeners:  # one that was told before it may have taken it away
+                    tell(listener, after)
+            with self._changed:
+                self.belief = after
+                self._is_renewing = False
+                self._served = self._begun if not after.is_hopeless else self._wanted
+                self._changed.notify_all()
+
+
+def _log_change(name: str, before: Belief, after: Belief) -> None:
+    """One line for each change of state, not one for each poll."""
+    kept = f"; {len(after.endpoints)} known endpoints stay in use" if after.endpoints else ""
+    if after.error is not None:
+        if after.is_hopeless:
+            _log.error("%s: discovery fails and is not tried again: %s%s", name, headline(after.error), kept)
+        elif before.error is None:
+            _log.warning("%s: discovery fails: %s%s", name, headline(after.error), kept)
+    elif before.error is not None:
+        _log.info("%s: discovery works again after %d failures", name, before.failures_in_row)
+    if after.is_empty and not before.is_empty:
+        _log.warning("%s: the answer says that nobody serves%s", name, kept)
+    if before.endpoints != after.endpoints:
+        _log.info("%s: %d endpoints (%d before)", name, len(after.endpoints), len(before.endpoints))
+    rejected = after.snapshot.rejected if after.snapshot is not None else ()
+    if rejected and (before.snapshot is None or rejected != before.snapshot.rejected):
+        _log.warning("%s: %d entries are left out, the first: %s", name, len(rejected), rejected[0])

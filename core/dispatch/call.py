@@ -1,0 +1,101 @@
+"""One call, and the effects by which its dispatch tells the shell what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..interfaces.transport import AsyncBody, Body, Timeouts
+from ..message import Request
+from ..pool.statistics import Lease
+from .routing import Lane, Route, RouteMember
+
+__all__ = ["Attempt", "Call", "Effect", "GiveUp", "Reauthenticate", "Wait"]
+
+_NONE: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Call:
+    """What the caller wants. Made by the shell, read by the dispatch.
+
+    Args:
+        request: The caller's request; its target is the path behind the provider's prefix.
+        started_at: When the call began, on the monotonic clock.
+        deadline: When its time is over, on the monotonic clock.
+        may_repeat: Whether a request that may have run may be run again.
+        key: Affinity key.
+        excluded: Ids of endpoints that the caller does not want.
+        is_streamed: Whether the caller reads the answer piece by piece; its lease then outlives the dispatch.
+        is_decoded: Whether the shell undoes the answer's content codings: it was the shell that asked for them.
+        attempt: The last attempt; set by the shell when it performs one.
+        body: For a streamed call, the body that is still on the wire; set by the shell.
+    """
+
+    request: Request
+    started_at: float
+    deadline: float
+    may_repeat: bool
+    key: bytes | None = None
+    excluded: frozenset[str] = _NONE
+    is_streamed: bool = False
+    is_decoded: bool = False
+    attempt: Attempt | None = None
+    body: Body | AsyncBody | None = None
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Effect: send this request to this endpoint, and send the `Outcome` back into the dispatch.
+
+    Args:
+        member: Who is asked.
+        lease: The attempt's hold on the endpoint. The dispatch releases it, except for a streamed call whose answer is
+            given to the caller: then the shell does, when the stream has ended.
+        request: The complete request.
+        timeouts: The limits.
+        number: Which attempt of the call this is, from 1.
+    """
+
+    member: RouteMember
+    lease: Lease
+    request: Request = field(repr=False)
+    timeouts: Timeouts
+    number: int
+
+    @property
+    def lane(self) -> Lane:
+        """What the route keeps for the endpoint."""
+        return self.member.lane
+
+
+@dataclass(slots=True)
+class Wait:
+    """Effect: let this time pass, then resume the dispatch with None.
+
+    Args:
+        seconds: How long; may be 0, which still marks the border between two attempts.
+        cause: Why the last attempt is not good enough, for instrumentation.
+    """
+
+    seconds: float
+    cause: Exception
+
+
+@dataclass(slots=True)
+class Reauthenticate:
+    """Effect: let the route renew its credential, then resume the dispatch with None.
+
+    Args:
+        route: Whose credential.
+        timeout: Seconds to wait at most.
+    """
+
+    route: Route
+    timeout: float
+
+
+class GiveUp(Exception):
+    """Thrown into the dispatch instead of resuming it after a `Wait`: the shell may not repeat (stamina is off)."""
+
+
+Effect = Attempt | Wait | Reauthenticate

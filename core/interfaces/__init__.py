@@ -1,0 +1,41 @@
+"""The contracts between the core and what is plugged into it."""
+
+from .balancer import ANY, Balancer, BuildContext, Load, Member, Picker, PickInfo
+from .discovery import AddressSource, Conversation, Discovery, EmptyAnswer, PollContext, Query, RateBudget
+from .emulator import ControlFault, Emulator, Instance
+from .provider import PLAIN_WIRE, Provider, ProviderFacts, Sign, Wire, http_verdict
+from .transport import AsyncBody, AsyncChannel, AsyncStreamed, Body, Channel, Streamed, Timeouts, Transport
+
+__all__ = [
+    "ANY",
+    "PLAIN_WIRE",
+    "AddressSource",
+    "AsyncBody",
+    "AsyncChannel",
+    "AsyncStreamed",
+    "Balancer",
+    "Body",
+    "BuildContext",
+    "Channel",
+    "ControlFault",
+    "Conversation",
+    "Discovery",
+    "EmptyAnswer",
+    "Emulator",
+    "Instance",
+    "Load",
+    "Member",
+    "PickInfo",
+    "Picker",
+    "PollContext",
+    "Provider",
+    "ProviderFacts",
+    "Query",
+    "RateBudget",
+    "Sign",
+    "Streamed",
+    "Timeouts",
+    "Transport",
+    "Wire",
+    "http_verdict",
+]

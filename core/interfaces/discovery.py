@@ -1,0 +1,139 @@
+"""The Discovery contract: what to ask a control plane, and how to read its answer.
+
+A discovery is a conversation without I/O, in the manner of `httpx.Auth.auth_flow`: a generator yields a `Query`, is
+sent the `Reply`, and returns a `Snapshot`. One body serves sync code, async code and tests without a socket.
+
+The core owns everything else: the timer and its jitter, one question at a time, the last good list, what to believe,
+the rate budget, and who shares the answer. A discovery must not sleep, read a clock, or keep a list of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Hashable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+from ..endpoint import Snapshot
+from ..message import Headers, Reply
+
+__all__ = ["AddressSource", "Conversation", "Discovery", "EmptyAnswer", "PollContext", "Query", "RateBudget"]
+
+
+@dataclass(frozen=True, slots=True)
+class RateBudget:
+    """A limit that a control plane sets on how often it is asked.
+
+    Args:
+        name: Who is limited, in a form that is equal for everybody who shares the limit, such as
+            `modelarts/cn-north-4/user/alice`. Never holds a secret.
+        limit: How many queries.
+        window: In how many seconds; a sliding window.
+    """
+
+    name: str
+    limit: int
+    window: float
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or not self.window > 0:
+            raise ValueError(f"budget {self.name!r}: limit must be 1 or more and window above 0 seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One request to a control plane.
+
+    Args:
+        url: Absolute URL.
+        method: HTTP method. Default `"GET"`.
+        headers: Header fields. Secrets may stand here; they are never logged.
+        content: The body. Default: none.
+        budgets: The rate budgets that this request spends from. The core waits until all of them allow it.
+    """
+
+    url: str
+    method: str = "GET"
+    headers: Headers = field(default=(), repr=False)
+    content: bytes = field(default=b"", repr=False)
+    budgets: tuple[RateBudget, ...] = ()
+
+    def __repr__(self) -> str:
+        # A query string may hold a secret.
+        return f"<Query {self.method} {self.url.partition('?')[0]}>"
+
+
+@dataclass(frozen=True, slots=True)
+class PollContext:
+    """What a discovery may know when it is asked to poll.
+
+    Args:
+        unix_time: Seconds since 1970, for signatures and token expiry. The only clock a discovery sees.
+        previous: The list that is believed now; None before the first one.
+        reauthenticate: Whether an instance or gateway refused our credential, so that a cached one must not be used.
+    """
+
+    unix_time: float
+    previous: Snapshot | None = None
+    reauthenticate: bool = False
+
+
+Conversation = Generator[Query, Reply, Snapshot]
+"""Yields queries, is sent replies, returns a snapshot.
+
+When a query gets no reply at all, the core throws `TransportError` into the generator: catch it to try another host,
+or let it pass. Raise a `DiscoveryError` when the answer cannot be used."""
+
+
+class AddressSource(Enum):
+    """Where addresses come from, which decides how they are checked."""
+
+    LEARNED = "learned"
+    """From an answer on the network. Must be IP addresses in an allowed network: a poisoned answer must not send a
+    token to a stranger."""
+    LEARNED_NAMES = "learned names"
+    """As LEARNED, but host names are accepted too, unchecked: for sources that are trusted to name hosts."""
+    CONFIGURED = "configured"
+    """Written by the user. Taken as they are."""
+
+
+class EmptyAnswer(Enum):
+    """What a well-formed answer without endpoints means."""
+
+    REFUSE = "refuse"
+    """It is not believed and counts as a failure: the cloud's own clients keep their list then."""
+    KEEP = "keep"
+    """It is a valid answer ("nobody is ready"), but a list that served before stays in use."""
+    BELIEVE = "believe"
+    """It is the truth: nobody serves."""
+
+
+@runtime_checkable
+class Discovery(Protocol):
+    """Finds the endpoints of one route."""
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for two discoveries that ask the same question with the same credential: they share one poller.
+
+        Never holds a secret in clear; see `directlane.core.fields.Secret.fingerprint`.
+        """
+        ...
+
+    @property
+    def addresses(self) -> AddressSource:
+        """Where the addresses of its snapshots come from."""
+        ...
+
+    @property
+    def empty_answer(self) -> EmptyAnswer:
+        """What an answer without endpoints means."""
+        ...
+
+    def poll(self, context: PollContext) -> Conversation:
+        """One conversation with the control plane.
+
+        Raises:
+            DiscoveryError: The answer cannot be used. The subclass says why.
+        """
+        ...

@@ -1,0 +1,175 @@
+"""The Transport contract: how an attempt travels.
+
+A transport opens a channel for one endpoint; a channel owns its connections. So closing, draining or warming one
+instance touches no other, and no call walks over all connections of all instances.
+
+A channel reports every failure as a `TransportError` with the phase that was reached. Rule for authors: report CONNECT
+only if not one byte of the request can have left; that promise is what makes a repeat safe.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from ..endpoint import Endpoint
+from ..message import Headers, Reply, Request
+
+__all__ = ["AsyncBody", "AsyncChannel", "AsyncStreamed", "Body", "Channel", "Streamed", "Timeouts", "Transport"]
+
+
+@dataclass(slots=True)
+class Timeouts:
+    """The limits of one attempt, in seconds from its start. A value, not frozen: one is made for each attempt.
+
+    Args:
+        connect: To open a connection, TLS included.
+        total: For the whole attempt. For a streamed reply: up to its headers, and then again between two pieces.
+        may_resend: Whether the request may go out a second time on a new connection, once, when a connection that was
+            used before breaks without a byte of an answer. True only where a second run does no harm. Default False.
+    """
+
+    connect: float
+    total: float
+    may_resend: bool = False
+
+
+class Body(ABC):
+    """The body of a streamed reply. Ends, breaks or is closed exactly once."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces as they arrive.
+
+        Raises:
+            TransportError: With phase STREAM.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop reading and free the connection. Harmless when called again."""
+
+
+class AsyncBody(ABC):
+    """As `Body`, for async code."""
+
+    @abstractmethod
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces as they arrive.
+
+        Raises:
+            TransportError: With phase STREAM.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Stop reading and free the connection. Harmless when called again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A reply whose body is still on the wire."""
+
+    status: int
+    headers: Headers
+    body: Body = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncStreamed:
+    """As `Streamed`, for async code."""
+
+    status: int
+    headers: Headers
+    body: AsyncBody = field(repr=False)
+
+
+class Channel(ABC):
+    """The way to one endpoint, for sync code. Used by many threads at once."""
+
+    @abstractmethod
+    def send(self, request: Request, timeouts: Timeouts) -> Reply:
+        """Send a request and read the whole answer.
+
+        `request.target` is complete; the `Host` and framing headers are the channel's to add. The reply names the
+        channel's endpoint.
+
+        Raises:
+            TransportError: With the phase that was reached.
+        """
+
+    @abstractmethod
+    def stream(self, request: Request, timeouts: Timeouts) -> Streamed:
+        """Send a request and return as soon as the answer's headers are there. The caller closes the body.
+
+        Raises:
+            TransportError: With the phase that was reached.
+        """
+
+    def warm(self, connections: int, timeouts: Timeouts) -> int:
+        """Open connections before they are needed; failures are no errors.
+
+        Returns:
+            How many connections rest here now, at most as many as were asked for. Default: 0, nothing is opened.
+        """
+        del connections, timeouts
+        return 0
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection. Harmless when called again."""
+
+
+class AsyncChannel(ABC):
+    """The way to one endpoint, for async code. Used by many tasks of one event loop.
+
+    A cancelled call must leave no half-used connection behind for the next one.
+    """
+
+    @abstractmethod
+    async def send(self, request: Request, timeouts: Timeouts) -> Reply:
+        """As `Channel.send`."""
+
+    @abstractmethod
+    async def stream(self, request: Request, timeouts: Timeouts) -> AsyncStreamed:
+        """As `Channel.stream`."""
+
+    async def warm(self, connections: int, timeouts: Timeouts) -> int:
+        """As `Channel.warm`."""
+        del connections, timeouts
+        return 0
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """As `Channel.close`."""
+
+
+class Transport(BaseModel, ABC):
+    """A way of sending, and its settings. Its fields are its configuration; third parties subclass it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kind: ClassVar[str]
+    """The name in configuration files."""
+    summary: ClassVar[str] = ""
+    """One line for lists."""
+
+    @abstractmethod
+    def open(self, endpoint: Endpoint) -> Channel:
+        """A channel to this endpoint. Does no I/O: connections are made when they are needed.
+
+        Raises:
+            PluginError: This transport has no sync side, or a package that it needs is missing.
+        """
+
+    @abstractmethod
+    def open_async(self, endpoint: Endpoint) -> AsyncChannel:
+        """As `open`, for async code. Called inside the event loop that will use the channel.
+
+        Raises:
+            PluginError: This transport has no async side, or does not run on this event loop.
+        """

@@ -1,0 +1,252 @@
+"""Finds the installed plug-ins and holds what they bring.
+
+One broken plug-in is remembered with its name, distribution and reason; the others go on. Built-in providers, balancers
+and transports come through the same entry points as everybody's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar, cast
+
+import pluggy
+
+from ..errors import PluginError
+from ..interfaces.balancer import Balancer
+from ..interfaces.provider import Provider, ProviderFacts
+from ..interfaces.transport import Transport
+from .hooks import GROUP, Hooks, ProviderPlugin
+
+__all__ = ["BrokenPlugin", "Registered", "Registry", "load_plugins", "nearest"]
+
+RESERVED_ROUTE_FIELDS = frozenset({"provider", "name", "weight", "tier"})
+"""Field names that belong to every route; a provider's model must not use them."""
+
+_T = TypeVar("_T")
+
+
+class _Unusable(Exception):
+    """A plug-in breaks the contract. The text says how, without the name of the plug-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Where something came from.
+
+    Args:
+        plugin: Name of the entry point.
+        distribution: The installed distribution with its version, such as `directlane 0.1.0`.
+    """
+
+    plugin: str
+    distribution: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPlugin:
+    """A plug-in that could not be used, and why."""
+
+    plugin: str
+    distribution: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Registry:
+    """What the loaded plug-ins bring, by the name that configuration files use."""
+
+    providers: dict[str, ProviderPlugin] = field(default_factory=dict[str, ProviderPlugin])
+    balancers: dict[str, type[Balancer]] = field(default_factory=dict[str, type[Balancer]])
+    transports: dict[str, type[Transport]] = field(default_factory=dict[str, type[Transport]])
+    origins: dict[tuple[str, str], Registered] = field(default_factory=dict[tuple[str, str], Registered])
+    """Keyed by what it is (`provider`, `balancer`, `transport`) and its name."""
+    broken: list[BrokenPlugin] = field(default_factory=list[BrokenPlugin])
+    skipped: list[Registered] = field(default_factory=list[Registered])
+    """Installed, and not loaded because of `only` or `block`."""
+
+    def add(self, plugin: object, origin: Registered) -> None:
+        """Take in everything that one plug-in brings, or nothing of it.
+
+        Args:
+            plugin: A module, or an instance of a class, with functions marked `@directlane.hookimpl`.
+            origin: Where it comes from.
+
+        Raises:
+            PluginError: A hook failed, or returned something that breaks the contract.
+        """
+        try:
+            _take_in(self, plugin, origin)
+        except _Unusable as error:
+            message = f"plug-in {origin.plugin!r} of {origin.distribution}: {error}"
+            raise PluginError(message, plugin=origin.plugin, distribution=origin.distribution) from error.__cause__
+
+
+def load_plugins(
+    *,
+    only: Iterable[str] | None = None,
+    block: Iterable[str] = (),
+    found: Iterable[EntryPoint] | None = None,
+) -> Registry:
+    """Load the installed plug-ins.
+
+    Args:
+        only: Load just these entry points. Default: all.
+        block: Do not load these entry points.
+        found: The entry points to choose from. Default: those of the installed distributions.
+    """
+    registry = Registry()
+    allowed = None if only is None else set(only)
+    blocked = set(block)
+    points = entry_points(group=GROUP) if found is None else found
+    for point in sorted(points, key=lambda point: (_distribution(point).split(" ")[0] != "directlane", point.name)):
+        origin = Registered(point.name, _distribution(point))
+        if point.name in blocked or (allowed is not None and point.name not in allowed):
+            registry.skipped.append(origin)
+            continue
+        try:
+            _take_in(registry, _imported(point), origin)
+        except _Unusable as error:
+            registry.broken.append(BrokenPlugin(origin.plugin, origin.distribution, str(error)))
+    return registry
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody most likely meant; None if nothing is near."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def _imported(point: EntryPoint) -> object:
+    try:
+        return cast("object", point.load())
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything, or give up on this platform
+        raise _Unusable(f"cannot be imported: {_story(error)}") from error
+
+
+def _take_in(registry: Registry, plugin: object, origin: Registered) -> None:
+    origins = registry.origins
+    providers, balancers, transports = _call_hooks(plugin)
+    # Everything is checked before anything is kept.
+    new_providers: dict[str, ProviderPlugin] = {}
+    for record in providers:
+        if not isinstance(record, ProviderPlugin):
+            raise _Unusable(f"directlane_providers must return ProviderPlugin records, not {_what(record)}")
+        # The bases are abstract, and only ever compared with: mypy asks for a class that can be instantiated.
+        taken = registry.providers | new_providers
+        model = _checked("provider", record.model, Provider, taken, origins)  # type: ignore[type-abstract]
+        _check_provider(model)
+        new_providers[model.kind] = record
+    new_balancers: dict[str, type[Balancer]] = {}
+    for item in balancers:
+        known = registry.balancers | new_balancers
+        balancer = _checked("balancer", item, Balancer, known, origins)  # type: ignore[type-abstract]
+        new_balancers[balancer.kind] = balancer
+    new_transports: dict[str, type[Transport]] = {}
+    for item in transports:
+        present = registry.transports | new_transports
+        transport = _checked("transport", item, Transport, present, origins)  # type: ignore[type-abstract]
+        new_transports[transport.kind] = transport
+    registry.providers |= new_providers
+    registry.balancers |= new_balancers
+    registry.transports |= new_transports
+    for what, kinds in (("provider", new_providers), ("balancer", new_balancers), ("transport", new_transports)):
+        origins |= {(what, kind): origin for kind in kinds}
+
+
+def _call_hooks(plugin: object) -> tuple[list[object], list[object], list[object]]:
+    """What the plug-in's hooks return: providers, balancers, transports. Nothing is checked yet."""
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(Hooks)
+    try:
+        manager.register(plugin)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise _Unusable(_validation_story(error)) from error
+    except Exception as error:
+        raise _Unusable(f"cannot be registered: {_story(error)}") from error
+    if not manager.get_hookcallers(plugin):
+        raise _Unusable("it has no hook; mark its functions with @directlane.hookimpl")
+    return (
+        _results(manager.hook.directlane_providers),
+        _results(manager.hook.directlane_balancers),
+        _results(manager.hook.directlane_transports),
+    )
+
+
+def _results(caller: pluggy.HookCaller) -> list[object]:
+    if not caller.get_hookimpls():
+        return []
+    try:
+        # One plug-in, so one result; pluggy leaves out None.
+        result: object = next(iter(cast("list[object]", caller())), None)
+        found = _what(result)
+        items = list(cast("Iterable[object]", result)) if isinstance(result, Iterable) else None
+    except (Exception, SystemExit) as error:
+        raise _Unusable(f"{caller.name} failed: {_story(error)}") from error
+    if items is None:
+        raise _Unusable(f"{caller.name} must return a list, not {found}")
+    return items
+
+
+def _validation_story(error: pluggy.PluginValidationError) -> str:
+    message = str(error)
+    unknown = re.match(r"unknown hook '([^']*)'", message)
+    if unknown is None:
+        return f"breaks the hook contract: {' '.join(message.split())}"
+    known = [name for name in vars(Hooks) if name.startswith(f"{GROUP}_")]
+    guess = nearest(unknown[1], known)
+    hint = f"did you mean {guess}?" if guess else f"the hooks are: {', '.join(known)}"
+    return f"there is no hook {unknown[1]}; {hint}"
+
+
+def _story(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _what(value: object) -> str:
+    if value is None:
+        return "None"
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a value of type {type(value).__name__}"
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "unknown"
+
+
+def _checked(
+    what: str,
+    model: object,
+    base: type[_T],
+    taken: Mapping[str, object],
+    origins: Mapping[tuple[str, str], Registered],
+) -> type[_T]:
+    """The model, if it may be registered under its kind."""
+    given = _what(model)
+    if not (isinstance(model, type) and issubclass(model, base)):
+        raise _Unusable(f"{given} is not a subclass of {base.__name__}")
+    kind = cast("object", getattr(model, "kind", None))
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise _Unusable(f"{what} {model.__name__} needs a class attribute `kind` that is a plain word")
+    missing = sorted(cast("frozenset[str]", getattr(model, "__abstractmethods__", frozenset[str]())))
+    if missing:
+        raise _Unusable(f"{what} {kind!r} lacks methods of the contract: {', '.join(missing)}")
+    if kind in taken:
+        other = origins.get((what, kind))
+        by = f"by {other.plugin!r} of {other.distribution}" if other is not None else "by this plug-in"
+        raise _Unusable(f"{what} {kind!r} is already brought {by}")
+    return model
+
+
+def _check_provider(model: type[Provider]) -> None:
+    if not isinstance(cast("object", getattr(model, "facts", None)), ProviderFacts):
+        raise _Unusable(f"provider {model.kind!r} needs a class attribute `facts` of type ProviderFacts")
+    keys = set(model.model_fields) | {info.alias for info in model.model_fields.values() if info.alias}
+    taken = RESERVED_ROUTE_FIELDS & keys
+    if taken:
+        raise _Unusable(
+            f"provider {model.kind!r} uses field names that belong to the route: {', '.join(sorted(taken))}"
+        )

@@ -1,0 +1,169 @@
+"""The pool: the endpoints of one route, their statistics, and the current picker.
+
+An update builds new members and a new picker away from the path of the calls and publishes them by one reference. A
+member whose endpoint left the list stays until its open calls are over; then its connections can be closed.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Generic, TypeVar
+
+from ..clock import Clock
+from ..endpoint import Endpoint
+from ..interfaces.balancer import Balancer, BuildContext, Picker, PickInfo
+from .statistics import EndpointStats
+
+__all__ = ["EndpointView", "Pool", "PoolMember", "resolved_weights"]
+
+T = TypeVar("T")
+
+
+class PoolMember(Generic[T]):
+    """One endpoint in the pool. Never changes; an update with another weight makes another member.
+
+    Args:
+        endpoint: The address.
+        weight: Its share, resolved; 0 for a draining endpoint, which no picker gets to see.
+        load: Its statistics, the same object in every member of the same endpoint id.
+        lane: What the route attached to the endpoint.
+    """
+
+    __slots__ = ("endpoint", "lane", "load", "weight")
+
+    def __init__(self, endpoint: Endpoint, weight: float, load: EndpointStats, lane: T) -> None:
+        self.endpoint = endpoint
+        self.weight = weight
+        self.load = load
+        self.lane = lane
+
+    def __repr__(self) -> str:
+        return f"<PoolMember {self.endpoint.id} weight {self.weight:g}, {self.load.open_calls} open>"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """One endpoint for people: what is known and how it is doing.
+
+    Args:
+        endpoint: The address.
+        route: Name of the route it belongs to.
+        state: `ready`, `draining` (weight 0), or `leaving` (not listed any more, calls are still open).
+        weight: Its share, with unknown weights resolved.
+        open_calls: Attempts that are under way.
+        attempts: Attempts that ended.
+        errors: How many of them failed on the wire.
+        refusals: How many of them were answered with "elsewhere" or "later".
+        mean_ms: Mean time of an attempt in milliseconds; None before the first.
+        last_error: The last failure; None if the last attempt had an answer.
+        list_age: Seconds since the list it stands on was confirmed.
+    """
+
+    endpoint: Endpoint
+    route: str
+    state: str
+    weight: float
+    open_calls: int
+    attempts: int
+    errors: int
+    refusals: int
+    mean_ms: float | None
+    last_error: str | None
+    list_age: float | None
+
+
+class Pool(Generic[T]):
+    """The endpoints of one route.
+
+    Mutable state: `_members`, `_leaving` and `_picker`, changed in `update` (and `reap`) under `_lock`. Reading the
+    picker takes no lock.
+
+    Args:
+        balancer: Builds the pickers.
+        attach: Makes what the route keeps for an endpoint; called once for each endpoint that is new or changed.
+        clock: Source of time.
+        random: Source of chance.
+    """
+
+    def __init__(self, balancer: Balancer, attach: Callable[[Endpoint], T], clock: Clock, random: Random) -> None:
+        self._balancer = balancer
+        self._attach = attach
+        self._clock = clock
+        self._random = random
+        self._lock = threading.Lock()
+        self._members: dict[str, PoolMember[T]] = {}
+        self._leaving: list[PoolMember[T]] = []
+        self._picker: Picker | None = None
+
+    def pick(self, info: PickInfo) -> PoolMember[T] | None:
+        """A member for the next attempt; None if there is none, or every one is excluded. Takes no lock."""
+        picker = self._picker
+        if picker is None:
+            return None
+        # A picker is handed our members and gives one of them back: the contract knows them by a wider type.
+        return picker.pick(info)  # type: ignore[return-value]
+
+    def update(self, endpoints: Iterable[Endpoint]) -> None:
+        """Take over a new list. Runs away from the path of the calls."""
+        listed = list(endpoints)
+        weights = resolved_weights([endpoint.weight for endpoint in listed])
+        with self._lock:
+            before = [*self._leaving, *self._members.values()]
+            known = {member.endpoint.id: member for member in before}
+            self._members = {
+                endpoint.id: self._member(endpoint, weight, known.get(endpoint.id))
+                for endpoint, weight in zip(listed, weights, strict=True)
+            }
+            # A lane stays in use while a listed member has it: one that came back, or only changed its weight.
+            lanes = {id(member.lane) for member in self._members.values()}
+            left = {id(member.lane): member for member in before if id(member.lane) not in lanes}
+            self._leaving = list(left.values())
+            eligible = [member for member in self._members.values() if member.weight > 0]
+            context = BuildContext(random=self._random, clock=self._clock, previous=self._picker)
+            self._picker = self._balancer.build(eligible, context)
+
+    def _member(self, endpoint: Endpoint, weight: float, known: PoolMember[T] | None) -> PoolMember[T]:
+        if known is None:
+            stats = EndpointStats(self._clock, self._balancer.latency_memory())
+            return PoolMember(endpoint, weight, stats, self._attach(endpoint))
+        if known.endpoint == endpoint and known.weight == weight:
+            return known
+        is_same_place = replace(known.endpoint, weight=endpoint.weight) == endpoint
+        return PoolMember(endpoint, weight, known.load, known.lane if is_same_place else self._attach(endpoint))
+
+    @property
+    def has_leaving(self) -> bool:
+        """Whether some endpoint left the list and was not reaped yet. Cheap enough for every call."""
+        return bool(self._leaving)
+
+    def reap(self) -> list[PoolMember[T]]:
+        """The members that left the list and have no open call any more. Each is returned once."""
+        with self._lock:
+            done = [member for member in self._leaving if not member.load.open]
+            self._leaving = [member for member in self._leaving if member.load.open]
+            return done
+
+    def members(self) -> list[PoolMember[T]]:
+        """Every member, those that are leaving last."""
+        with self._lock:
+            return [*self._members.values(), *self._leaving]
+
+    def is_leaving(self, member: PoolMember[T]) -> bool:
+        """Whether the member's endpoint is not listed any more."""
+        return any(member is leaving for leaving in self._leaving)
+
+    @property
+    def size(self) -> int:
+        """How many endpoints are listed, draining ones included."""
+        return len(self._members)
+
+
+def resolved_weights(weights: Sequence[int | None]) -> list[float]:
+    """The weights with the unknown ones filled in: the mean of those that are known and not 0; 1 if none is known."""
+    known = [weight for weight in weights if weight]
+    mean = math.fsum(known) / len(known) if known else 1.0
+    return [mean if weight is None else float(weight) for weight in weights]

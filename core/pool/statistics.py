@@ -1,0 +1,171 @@
+"""How one endpoint is doing, as this client sees it.
+
+Owned by the core and kept by endpoint id: no update of the list, no rebuild of a picker and no ejection loses it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..interfaces.balancer import Latency, Penalty
+from ..outcome import Action, Outcome, Verdict
+from .latency import after_answer
+from .penalty import after_failure, after_success
+
+__all__ = ["EndpointStats", "Figures", "Lease"]
+
+
+class Lease:
+    """One attempt's hold on an endpoint: from the pick to the end of the answer, streams included.
+
+    Released exactly once: releasing is taking it out of a set, so a second time does nothing.
+    """
+
+    __slots__ = ("started_at", "stats")
+
+    def __init__(self, stats: EndpointStats, started_at: float) -> None:
+        self.stats = stats
+        self.started_at = started_at
+        stats.open.add(self)
+
+    def release(self) -> None:
+        """The attempt is over, however it ended. Harmless when called again."""
+        self.stats.open.discard(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Statistics at one moment.
+
+    Args:
+        open_calls: Attempts that are under way.
+        attempts: Attempts that ended with an answer or an error.
+        errors: How many of them failed on the wire.
+        refusals: How many of them had an answer that asks to try elsewhere or later.
+        cancelled: Attempts that the caller gave up.
+        seconds: Time of all ended attempts together.
+        last_error: What the last failure said; None if the last attempt had an answer.
+    """
+
+    open_calls: int
+    attempts: int
+    errors: int
+    refusals: int
+    cancelled: int
+    seconds: float
+    last_error: str | None
+
+    @property
+    def mean_seconds(self) -> float | None:
+        """Mean time of an attempt; None before the first."""
+        return self.seconds / self.attempts if self.attempts else None
+
+
+class EndpointStats:
+    """Counts for one endpoint.
+
+    Mutable state: `open`, a set, whose `add` and `discard` are atomic (also without the GIL), so that the path of a
+    pick needs no lock; `penalty` and `latency`, values that are replaced as a whole, so that they are read without a
+    lock; and the counters. All but `open` change in `record`, `record_broken` and `record_cancelled`, under `_lock`.
+
+    Args:
+        clock: Source of time, for penalty and latency.
+        latency_memory: Average latencies over which a latency is forgotten; None (default): none is kept.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_cancelled",
+        "_clock",
+        "_errors",
+        "_last_error",
+        "_latency_memory",
+        "_lock",
+        "_refusals",
+        "_seconds",
+        "latency",
+        "open",
+        "penalty",
+    )
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, latency_memory: float | None = None) -> None:
+        self.open: set[Lease] = set()
+        self.penalty: Penalty | None = None
+        """What the last failures count for, as calls; None if there were none."""
+        self.latency: Latency | None = None
+        """How long good answers take; None before the first, and if none is kept."""
+        self._clock = clock
+        self._latency_memory = latency_memory
+        self._lock = threading.Lock()
+        self._attempts = 0
+        self._errors = 0
+        self._refusals = 0
+        self._cancelled = 0
+        self._seconds = 0.0
+        self._last_error: str | None = None
+
+    @property
+    def open_calls(self) -> int:
+        """Attempts that are under way."""
+        return len(self.open)
+
+    def record(self, outcome: Outcome, verdict: Verdict) -> None:
+        """Count an attempt that ended."""
+        with self._lock:
+            self._attempts += 1
+            self._seconds += outcome.elapsed
+            if outcome.error is not None:
+                self._errors += 1
+                self._last_error = str(outcome.error)
+                self._penalise(None)
+                return
+            self._last_error = None
+            if verdict.action is Action.OK:
+                if self.penalty is not None:
+                    self.penalty = after_success(self.penalty, self._clock.monotonic())
+                if self._latency_memory is not None:
+                    now = self._clock.monotonic()
+                    self.latency = after_answer(self.latency, outcome.elapsed, now, self._latency_memory)
+                return
+            if verdict.action is not Action.FAIL:
+                self._refusals += 1
+            if _is_failure(outcome, verdict):
+                self._penalise(verdict.delay)
+
+    def _penalise(self, delay: float | None) -> None:
+        self.penalty = after_failure(self.penalty, self._clock.monotonic(), delay)
+
+    def record_cancelled(self) -> None:
+        """Count an attempt that the caller gave up."""
+        with self._lock:
+            self._cancelled += 1
+
+    def record_broken(self, error: Exception) -> None:
+        """Count a streamed answer that began well, was recorded as such, and then broke off."""
+        with self._lock:
+            self._errors += 1
+            self._last_error = str(error)
+            self._penalise(None)
+
+    def figures(self) -> Figures:
+        """The counts at this moment."""
+        with self._lock:
+            return Figures(
+                open_calls=len(self.open),
+                attempts=self._attempts,
+                errors=self._errors,
+                refusals=self._refusals,
+                cancelled=self._cancelled,
+                seconds=self._seconds,
+                last_error=self._last_error,
+            )
+
+
+def _is_failure(outcome: Outcome, verdict: Verdict) -> bool:
+    """Whether the endpoint, and not the caller's request or credential, is to blame for an answer."""
+    if verdict.action is Action.RETRY_ELSEWHERE or verdict.action is Action.BACK_OFF:
+        return True
+    # The caller gets this answer, since a repeat may do harm. It is a failure all the same.
+    return verdict.action is Action.FAIL and outcome.status is not None and outcome.status >= 500

@@ -1,0 +1,1 @@
+"""The I/O of the built-in transports. For async code."""

@@ -1,0 +1,83 @@
+"""What is simulated: servers, clients, calls. Values that are checked when made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .arrivals import Arrivals
+from .faults import BlackHole, Fault
+
+__all__ = ["Scenario", "Server"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server: calls wait in one queue, first come first served.
+
+    Args:
+        name: Its id; unique in the scenario.
+        weight: What clients are told of its capacity; None (default): nothing.
+        slots: Calls that it works on at the same time. Default 1.
+        speed: Seconds of work that a slot does in a second. Default 1.
+        faults: What is wrong with it, and when.
+        joins_at: Second from which on the clients' lists have it. Default 0.
+        leaves_at: Second from which on they do not. It goes on working off what it has. Default: never.
+
+    Raises:
+        ValueError: A number is out of range; the text says which.
+    """
+
+    name: str
+    weight: int | None = None
+    slots: int = 1
+    speed: float = 1.0
+    faults: Sequence[Fault] = ()
+    joins_at: float = 0.0
+    leaves_at: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.slots < 1:
+            raise ValueError(f"server {self.name!r} must have 1 slot or more, not {self.slots!r}")
+        if not 0 < self.speed < math.inf:
+            raise ValueError(f"server {self.name!r} must have a speed above 0, not {self.speed!r}")
+        if not 0 <= self.joins_at < self.leaves_at:
+            raise ValueError(f"server {self.name!r} must join at 0 or later, and before it leaves")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Servers, clients and calls.
+
+    Args:
+        servers: At least one, with different names.
+        arrivals: The calls of all clients together; each belongs to a client by chance.
+        clients: How many clients; each has a pool of its own and knows nothing of the others. Default 4.
+        timeout: Seconds after which a client gives a call up. Default: never.
+        warm_up: Share of the first calls that no figure counts. Default 0.1.
+
+    Raises:
+        ValueError: The scenario cannot be run; the text says why.
+    """
+
+    servers: Sequence[Server]
+    arrivals: Arrivals
+    clients: int = 4
+    timeout: float = math.inf
+    warm_up: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.servers:
+            raise ValueError("a scenario needs a server")
+        if len({server.name for server in self.servers}) < len(self.servers):
+            raise ValueError("every server needs a name of its own")
+        if self.clients < 1:
+            raise ValueError(f"a scenario needs a client, not {self.clients!r}")
+        if not self.timeout > 0:
+            raise ValueError(f"the timeout must be above 0, not {self.timeout!r}")
+        if not 0 <= self.warm_up < 1:
+            raise ValueError(f"the warm-up is a share from 0 up to 1, not {self.warm_up!r}")
+        holes = any(isinstance(fault, BlackHole) for server in self.servers for fault in server.faults)
+        if holes and self.timeout == math.inf:
+            raise ValueError("a black hole needs a timeout, or its calls never end")

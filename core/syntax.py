@@ -1,0 +1,68 @@
+"""What HTTP/1.1 allows in a method, a target and a header field (RFC 9110, 5; RFC 9112, 3).
+
+Checked before anything is sent, because a line break in a header value would begin a second request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .errors import InvalidRequestError
+
+__all__ = ["check_headers", "check_method", "check_target", "is_clean_block"]
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(r"[!-~]+")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_BLOCK = re.compile(r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
+
+
+def check_method(method: str) -> None:
+    """See that a method is a token.
+
+    Raises:
+        InvalidRequestError: It is not.
+    """
+    if not _TOKEN.fullmatch(method):
+        raise InvalidRequestError(f"method {method[:40]!r} is not a token such as POST")
+
+
+def check_target(target: str) -> None:
+    """See that a request target holds visible ASCII characters only.
+
+    Raises:
+        InvalidRequestError: It does not. The text does not show it: a query may hold a secret.
+    """
+    if not _TARGET.fullmatch(target):
+        raise InvalidRequestError(
+            "the path holds a space, a control character or one that is not ASCII\nNext: percent-encode it."
+        )
+
+
+def check_headers(headers: Iterable[tuple[str, str]]) -> None:
+    """See that header fields can be sent: names are tokens; values have no control characters (a tab is
+    none) and fit into Latin-1.
+
+    Raises:
+        InvalidRequestError: One cannot. The text names the field, never its value.
+    """
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name):
+            raise InvalidRequestError(f"header name {name[:40]!r} is not a token")
+        if not _VALUE.fullmatch(value):
+            raise InvalidRequestError(
+                f"header {name!r} has a value with a line break, NUL or another control character"
+            )
+        try:
+            value.encode("latin-1")
+        except UnicodeEncodeError:
+            raise InvalidRequestError(f"header {name!r} has a value with a character outside Latin-1") from None
+
+
+def is_clean_block(block: str) -> bool:
+    """Whether header fields that were joined to lines are clean ASCII: one match instead of one for each field.
+
+    A value with a line break that happens to look like another field passes: compare the number of lines as well.
+    """
+    return block.isascii() and _BLOCK.fullmatch(block) is not None

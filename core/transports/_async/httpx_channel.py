@@ -1,0 +1,102 @@
+"""A channel over httpx."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+
+from ...endpoint import Endpoint
+from ...errors import Phase
+from ...interfaces.transport import AsyncBody, AsyncChannel, AsyncStreamed, Timeouts
+from ...message import Reply, Request
+from ..bodies import pieces_async
+from ..httpx_errors import as_transport_error
+from ..limits import limit_async
+
+__all__ = ["AsyncHttpxChannel"]
+
+
+class AsyncHttpxChannel(AsyncChannel):
+    """One `httpx` transport, and so one pool of connections, for one endpoint.
+
+    The transport is used without a client on top: redirects, cookies and the like are not this floor's business.
+    """
+
+    def __init__(self, endpoint: Endpoint, limits: httpx.Limits, verify: ssl.SSLContext) -> None:
+        self._endpoint = endpoint
+        self._origin = httpx.URL(f"{endpoint.scheme}://{endpoint.authority}")
+        self._transport = httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
+
+    async def send(self, request: Request, timeouts: Timeouts) -> Reply:
+        ends_at = time.monotonic() + timeouts.total
+        limits = _limits(timeouts)
+        pieces: list[bytes] = []
+        phase = Phase.WAIT
+        try:
+            with limit_async(timeouts.total):
+                response = await self._transport.handle_async_request(self._outgoing(request, limits))
+                phase = Phase.STREAM
+                try:
+                    # httpcore reads the limit anew when the body begins; between two pieces only we can look.
+                    limits["read"] = max(0.001, ends_at - time.monotonic())
+                    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - tells the type checker
+                    async for piece in response.stream:
+                        pieces.append(piece)
+                        if time.monotonic() > ends_at:
+                            raise TimeoutError
+                finally:
+                    await response.aclose()
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise as_transport_error(error, self._endpoint, phase, timeouts) from error
+        return Reply(response.status_code, tuple(response.headers.multi_items()), b"".join(pieces), self._endpoint)
+
+    async def stream(self, request: Request, timeouts: Timeouts) -> AsyncStreamed:
+        outgoing = self._outgoing(request, _limits(timeouts))
+        try:
+            with limit_async(timeouts.total):
+                response = await self._transport.handle_async_request(outgoing)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise as_transport_error(error, self._endpoint, Phase.WAIT, timeouts) from error
+        headers = tuple(response.headers.multi_items())
+        return AsyncStreamed(response.status_code, headers, AsyncHttpxBody(response, self._endpoint, timeouts))
+
+    def _outgoing(self, request: Request, limits: dict[str, float]) -> httpx.Request:
+        content = request.content
+        return httpx.Request(
+            request.method,
+            self._origin.copy_with(raw_path=request.target.encode("ascii")),
+            headers=request.headers,
+            content=(content or None) if isinstance(content, bytes) else pieces_async(content),
+            extensions={"timeout": limits},
+        )
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+def _limits(timeouts: Timeouts) -> dict[str, float]:
+    total = timeouts.total
+    return {"connect": timeouts.connect, "pool": timeouts.connect, "read": total, "write": total}
+
+
+class AsyncHttpxBody(AsyncBody):
+    """The body of one response."""
+
+    def __init__(self, response: httpx.Response, endpoint: Endpoint, timeouts: Timeouts) -> None:
+        self._response = response
+        self._endpoint = endpoint
+        self._timeouts = timeouts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        assert isinstance(self._response.stream, httpx.AsyncByteStream)  # noqa: S101 - tells the type checker
+        try:
+            async for piece in self._response.stream:
+                yield piece
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise as_transport_error(error, self._endpoint, Phase.STREAM, self._timeouts) from error
+
+    async def aclose(self) -> None:
+        await self._response.aclose()

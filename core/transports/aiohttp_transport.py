@@ -1,0 +1,89 @@
+"""The `aiohttp` transport: HTTP/1.1 over aiohttp's client, for async code on asyncio. An extra of its own.
+
+aiohttp has no sync side, and no trio: there `open` and `open_async` say so, before a byte is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import ssl
+from pathlib import Path
+from typing import ClassVar, Self
+
+import httpx
+from pydantic import Field, PrivateAttr, model_validator
+
+from ..endpoint import Endpoint
+from ..errors import PluginError
+from ..fields import Duration
+from ..interfaces.transport import AsyncChannel, Channel, Transport
+
+__all__ = ["AiohttpTransport"]
+
+_MISSING = "transport 'aiohttp' needs a package that is not installed: pip install 'directlane[aiohttp]'"
+
+
+class AiohttpTransport(Transport):
+    """HTTP/1.1 over aiohttp, with a session and so a pool of connections for each endpoint. AsyncClient only."""
+
+    kind: ClassVar[str] = "aiohttp"
+    summary: ClassVar[str] = "HTTP/1.1 over aiohttp: for AsyncClient on asyncio; needs the extra 'aiohttp'"
+
+    keepalive: Duration = Field(
+        default=60.0,
+        description="An idle connection is closed after this time. Gateways of PAI-EAS close theirs after some 180 s.",
+    )
+    max_connections: int | None = Field(
+        default=None, ge=1, description="Connections to one endpoint at most. Default: as many as calls are open."
+    )
+    max_head_bytes: int = Field(
+        default=65_536, ge=1024, description="The status line, and each header field, of an answer may be this long."
+    )
+    ca_file: Path | None = Field(
+        default=None, description="PEM file with the authorities to trust for https. Default: those of certifi."
+    )
+
+    _tls: list[ssl.SSLContext] = PrivateAttr(default_factory=list[ssl.SSLContext])
+
+    @model_validator(mode="after")
+    def _is_installed(self) -> Self:
+        if importlib.util.find_spec("aiohttp") is None:
+            raise ValueError(_MISSING)
+        return self
+
+    def open(self, endpoint: Endpoint) -> Channel:
+        raise PluginError(
+            f"transport 'aiohttp' cannot open {endpoint.authority}: aiohttp has no sync side\n"
+            'Next: use AsyncClient, or transport = "wire".',
+            plugin=self.kind,
+        )
+
+    def open_async(self, endpoint: Endpoint) -> AsyncChannel:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise PluginError(
+                f"transport 'aiohttp' cannot open {endpoint.authority}: aiohttp runs on asyncio only\n"
+                'Next: run on asyncio, or use transport = "httpx".',
+                plugin=self.kind,
+            ) from None
+        try:
+            from .aiohttp_channel import AsyncAiohttpChannel  # an extra: imported when it is used
+        except ImportError as error:
+            raise PluginError(_MISSING, plugin=self.kind) from error
+        return AsyncAiohttpChannel(
+            endpoint,
+            keepalive=self.keepalive,
+            max_connections=self.max_connections,
+            max_head=self.max_head_bytes,
+            tls=self._context() if endpoint.scheme == "https" else None,
+        )
+
+    def _context(self) -> ssl.SSLContext:
+        # Reading the authorities takes tens of milliseconds: once, and only for https.
+        if not self._tls:
+            cafile = str(self.ca_file) if self.ca_file is not None else None
+            made = ssl.create_default_context(cafile=cafile) if cafile else httpx.create_ssl_context(trust_env=False)
+            self._tls.append(made)
+        return self._tls[0]

@@ -1,0 +1,260 @@
+"""One asyncio connection: a protocol that feeds the reader and wakes whoever waits for the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import select
+from typing import cast
+
+from .reader import BadAnswerError, ResponseReader, hinted_end
+
+__all__ = ["AsyncConnection"]
+
+_HIGH_WATER = 256 * 1024
+"""Bytes of a streamed body that may wait for their reader before the socket is not read any more."""
+
+
+class AsyncConnection(asyncio.Protocol):
+    """A connection that was made. Used by one task at a time.
+
+    Mutable state: the waiter (a future that the task awaits) and the failure; both change in the event loop's thread.
+    The time limit is one timer for the life of the connection: most calls end long before theirs, and a timer for each
+    of them would be made and cancelled for nothing.
+    """
+
+    __slots__ = (
+        "_closes_at",
+        "_deadline",
+        "_failure",
+        "_is_paused",
+        "_loop",
+        "_poll",
+        "_read_paused",
+        "_timer",
+        "_transport",
+        "_unread",
+        "_waiter",
+        "_wants_pieces",
+        "_writable",
+        "expires_at",
+        "idle_since",
+        "is_broken",
+        "reader",
+        "was_used",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, reader: ResponseReader, expires_at: float) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._failure: BaseException | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._poll: select.poll | None = None
+        self._deadline = 0.0
+        self._closes_at = math.inf
+        self._is_paused = False
+        self._read_paused = False
+        self._wants_pieces = False
+        self._unread = 0
+        self.reader = reader
+        self.expires_at = expires_at
+        self.idle_since = 0.0
+        self.was_used = False
+        self.is_broken = False
+
+    # --- the event loop's ---------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection stands."""
+        self._transport = cast("asyncio.Transport", transport)
+        # Under TLS, that the socket can be read need not mean that the far side said anything to us.
+        if hasattr(select, "poll") and transport.get_extra_info("ssl_object") is None:
+            self._poll = select.poll()
+            self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        reader = self.reader
+        if self._waiter is None and not self._wants_pieces:
+            # Nobody has asked: the connection is out of step.
+            self.abort()
+            return
+        try:
+            reader.feed(data)
+        except BadAnswerError as error:
+            self._fail(error)
+            return
+        if reader.is_complete:
+            self._wake()
+        elif self._wants_pieces and reader.has_head:
+            self._unread += len(data)
+            if self._unread > _HIGH_WATER and not self._read_paused:
+                self._read_paused = True
+                self._transport.pause_reading()
+            self._wake()
+
+    def eof_received(self) -> bool:
+        """The far side has ended. An answer without framing is complete now."""
+        self._end(None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._end(exc)
+        self.resume_writing()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def pause_writing(self) -> None:
+        """The socket takes no more for now."""
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        """The socket takes more."""
+        self._is_paused = False
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    def _end(self, error: Exception | None) -> None:
+        if self.is_broken:
+            return
+        self.is_broken = True
+        if self.reader.is_complete:
+            # The answer is whole, whatever became of the connection.
+            self._wake()
+        elif error is not None:
+            self._fail(error)
+        else:
+            try:
+                self.reader.end()
+            except BadAnswerError as bad:
+                self._fail(bad)
+            else:
+                self._wake()
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure is None:
+            self._failure = error
+        self.is_broken = True
+        self._wake()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # --- the task's ---------------------------------------------------------------------------------------------------
+
+    def begin(self, *, is_head: bool, max_body: float, deadline: float, wants_pieces: bool) -> None:
+        """Get ready for one exchange that must end by `deadline` (in the event loop's time)."""
+        self.reader.begin(is_head=is_head, max_body=max_body)
+        self._failure = None
+        self._wants_pieces = wants_pieces
+        self._unread = 0
+        self.limit(deadline)
+        self._waiter = self._loop.create_future()
+
+    def limit(self, deadline: float) -> None:
+        """Fail with TimeoutError if the exchange is not over by then."""
+        self._deadline = deadline
+        timer = self._timer
+        if timer is None or timer.when() > deadline:
+            if timer is not None:
+                timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            # Nobody waits: between two pieces, the time that their reader takes is his.
+            return
+        if self._loop.time() >= self._deadline:
+            self._fail(TimeoutError())
+        else:
+            self._timer = self._loop.call_at(self._deadline, self._ring)
+
+    def write(self, data: bytes) -> None:
+        """Send, without waiting."""
+        self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the socket takes more.
+
+        Raises:
+            TimeoutError: The deadline has come.
+            BadAnswerError: What came is no answer.
+            OSError: The connection broke.
+        """
+        if self._transport.is_closing():
+            # A write has failed: the event loop says why in its next turn.
+            await asyncio.sleep(0)
+        while self._is_paused and not self.is_broken:
+            self._writable = self._loop.create_future()
+            try:
+                await self._writable
+            finally:
+                self._writable = None
+        if self._failure is not None:
+            raise self._failure
+
+    async def wait(self) -> None:
+        """Wait until the answer is complete, or has more to take.
+
+        Raises:
+            TimeoutError: The deadline has come.
+            BadAnswerError: The answer is not one.
+            OSError: The connection broke.
+        """
+        waiter = self._waiter
+        if waiter is None:
+            waiter = self._waiter = self._loop.create_future()
+        if self._failure is None and not self.reader.is_complete:
+            await waiter
+        self._waiter = None
+        if self._failure is not None and not self.reader.is_complete:
+            raise self._failure
+
+    def resume_reading(self) -> None:
+        """The pieces that had come were taken."""
+        self._unread = 0
+        if self._read_paused:
+            self._read_paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def has_news(self) -> bool:
+        """Whether bytes, or the end, have come that the event loop has not seen yet: an idle one is then unfit."""
+        return self.is_broken or (self._poll is not None and bool(self._poll.poll(0)))
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether bytes of the request still wait to be sent: the answer came early."""
+        return self._is_paused or self._transport.get_write_buffer_size() > 0
+
+    def is_fresh(self, now: float, keepalive: float) -> bool:
+        """Whether an idle connection may still be used."""
+        is_young = now < self.expires_at and now - self.idle_since < keepalive
+        return is_young and now < self._closes_at and not self.is_broken
+
+    def rest(self) -> None:
+        """The answer has ended well; the connection waits for its next request."""
+        self.was_used = True
+        self._waiter = None
+        self._wants_pieces = False
+        self.resume_reading()
+        now = self.idle_since = self._loop.time()
+        hint = self.reader.keep_alive_hint
+        self._closes_at = math.inf if hint is None else hinted_end(hint, now)
+
+    def abort(self) -> None:
+        """Close it at once. Harmless when called again."""
+        self.is_broken = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport.abort()

@@ -1,0 +1,258 @@
+"""One blocking connection: a socket, its time limit, and the reader of its answers."""
+
+from __future__ import annotations
+
+import math
+import select
+import socket
+import ssl
+import struct
+import sys
+import time
+
+from ...endpoint import Endpoint
+from .options import WireOptions
+from .reader import ResponseReader, hinted_end
+
+__all__ = ["Connection", "connect"]
+
+_HAS_KERNEL_TIMEOUTS = sys.platform in ("linux", "darwin") and sys.maxsize > 2**32
+_SLACK = 0.01
+_READ = 120 * 1024
+"""glibc takes blocks of 128 KiB and more from the kernel each time: a read into one costs ten times a smaller one."""
+
+
+class Connection:
+    """A socket that was connected. Used by one thread at a time.
+
+    Where the kernel can, it keeps the time limit itself (SO_RCVTIMEO): a Python timeout would cost a `poll` for every
+    read and write. A limit that is at most 1 % (and 10 ms) too long is left as it is.
+
+    Attributes:
+        ends_at: When its time is over, in seconds of the monotonic clock: a send that the kernel splits ends by then.
+        expires_at: When it is too old for another request.
+        idle_since: Since when it rests.
+        was_used: Whether it carried a request before the one it carries now.
+    """
+
+    __slots__ = (
+        "_armed",
+        "_closes_at",
+        "_has_kernel_timeout",
+        "_poll",
+        "_socket",
+        "ends_at",
+        "expires_at",
+        "idle_since",
+        "reader",
+        "was_used",
+    )
+
+    def __init__(self, connected: socket.socket, reader: ResponseReader, expires_at: float) -> None:
+        self._socket = connected
+        self._armed = -1.0
+        self._has_kernel_timeout = _HAS_KERNEL_TIMEOUTS and not isinstance(connected, ssl.SSLSocket)
+        if self._has_kernel_timeout:
+            connected.settimeout(None)
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
+            self._poll.register(connected, select.POLLIN)
+        self._closes_at = math.inf
+        self.reader = reader
+        self.ends_at = 0.0
+        self.expires_at = expires_at
+        self.idle_since = 0.0
+        self.was_used = False
+
+    def arm(self, seconds: float) -> None:
+        """Let every read and write from now on take at most this long.
+
+        Raises:
+            TimeoutError: The time is over already.
+        """
+        if seconds <= 0:
+            raise TimeoutError
+        if 0 <= self._armed - seconds <= min(_SLACK, seconds * _SLACK):
+            return
+        self._armed = seconds
+        if not self._has_kernel_timeout:
+            self._socket.settimeout(seconds)
+            return
+        # At least one microsecond: zero would mean for ever.
+        limit = struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1_000_000)))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+    def rearm(self) -> None:
+        """Let reads and writes take what is left until `ends_at`.
+
+        Raises:
+            TimeoutError: Nothing is left.
+        """
+        self.arm(self.ends_at - time.monotonic())
+
+    def has_news(self) -> bool:
+        """Whether there is something to read: of an idle connection, that it is closed or out of step."""
+        if self._poll is not None:
+            return bool(self._poll.poll(0))
+        return bool(select.select([self._socket], [], [], 0)[0])
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send all of it.
+
+        Raises:
+            TimeoutError: It took too long.
+            OSError: The connection broke.
+        """
+        try:
+            sent = self._socket.send(data)
+            if sent < len(data):
+                # The kernel's limit begins anew with each send; ours does not.
+                rest = memoryview(data)[sent:]
+                while rest:
+                    self.rearm()
+                    rest = rest[self._socket.send(rest) :]
+        except BlockingIOError:
+            raise TimeoutError from None
+
+    def send_both(self, head: bytes, body: bytes) -> None:
+        """Send a head and its body, without copying them into one piece first.
+
+        Raises:
+            TimeoutError: It took too long.
+            OSError: The connection broke.
+        """
+        if not self._has_kernel_timeout:  # TLS has no way to send two pieces as one
+            self.send(head + body)
+            return
+        try:
+            sent = self._socket.sendmsg((head, body))
+        except BlockingIOError:
+            raise TimeoutError from None
+        if sent < len(head):
+            self.send(head[sent:])
+            sent = len(head)
+        if sent < len(head) + len(body):
+            self.rearm()
+            self.send(memoryview(body)[sent - len(head) :])
+
+    def receive(self) -> bytes:
+        """What comes next; empty at the end of the connection.
+
+        Raises:
+            TimeoutError: It took too long.
+            OSError: The connection broke.
+        """
+        try:
+            return self._socket.recv(_READ)
+        except BlockingIOError:
+            raise TimeoutError from None
+
+    def is_fresh(self, now: float, keepalive: float) -> bool:
+        """Whether an idle connection may still be used, as far as time tells."""
+        return now < self.expires_at and now - self.idle_since < keepalive and now < self._closes_at
+
+    def rest(self) -> None:
+        """The answer has ended well; the connection waits for its next request."""
+        self.was_used = True
+        now = self.idle_since = time.monotonic()
+        hint = self.reader.keep_alive_hint
+        self._closes_at = math.inf if hint is None else hinted_end(hint, now)
+
+    def close(self) -> None:
+        """Close it. Harmless when called again."""
+        self._socket.close()
+
+
+class _TlsConnection(Connection):
+    """A connection under TLS: that its socket can be read need not mean that the far side said anything to us.
+
+    TLS 1.3 sends session tickets of its own accord. So news are looked for by reading; what is found is kept.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self, connected: socket.socket, reader: ResponseReader, expires_at: float) -> None:
+        super().__init__(connected, reader, expires_at)
+        self._held: bytes | None = None
+
+    def has_news(self) -> bool:
+        connected = self._socket
+        if self._held is not None:
+            return True
+        if not super().has_news() and not (isinstance(connected, ssl.SSLSocket) and connected.pending()):
+            return False
+        self._armed = -1.0
+        connected.settimeout(0)
+        try:
+            self._held = connected.recv(_READ)
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            self._held = b""
+        finally:
+            connected.settimeout(max(self.ends_at - time.monotonic(), 0.001))
+        return True
+
+    def receive(self) -> bytes:
+        held = self._held
+        if held is None:
+            return super().receive()
+        self._held = None
+        return held
+
+
+def connect(endpoint: Endpoint, options: WireOptions, seconds: float) -> Connection:
+    """Make a connection, TLS included, in this time.
+
+    Raises:
+        TimeoutError: It took too long.
+        OSError: It cannot be made.
+    """
+    began = time.monotonic()
+    ends_at = began + seconds
+    kind = Connection
+    if options.unix_socket is not None:
+        connected = _dial(socket.AF_UNIX, options.unix_socket, ends_at)
+    else:
+        connected = _dial_host(endpoint, ends_at)
+    try:
+        if options.unix_socket is None:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if options.tls is not None:
+            kind = _TlsConnection
+            connected.settimeout(_left(ends_at))
+            connected = options.tls.wrap_socket(connected, server_hostname=endpoint.host)
+        return kind(connected, ResponseReader(options.max_head), began + options.max_age)
+    except BaseException:
+        connected.close()
+        raise
+
+
+def _left(ends_at: float) -> float:
+    seconds = ends_at - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def _dial_host(endpoint: Endpoint, ends_at: float) -> socket.socket:
+    """As `socket.create_connection`, but with one limit for all addresses of a name."""
+    failure: OSError | None = None
+    for family, _, _, _, address in socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM):
+        try:
+            return _dial(family, address, ends_at)
+        except OSError as error:
+            failure = error
+    raise failure or OSError(f"no address for {endpoint.host}")
+
+
+def _dial(family: int, address: object, ends_at: float) -> socket.socket:
+    connected = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connected.settimeout(_left(ends_at))
+        connected.connect(address)  # type: ignore[arg-type]  # a tuple or a path: as the family has it
+    except BaseException:
+        connected.close()
+        raise
+    return connected

@@ -1,0 +1,348 @@
+"""PAI-EAS on loopback: the discovery server with both of its paths, a gateway, and instances that demand the token.
+
+What it answers where the vendor says nothing (an unknown service, a missing path) is our guess, and a strict one: 404.
+Like the real server, as far as anybody can tell, it does not mind the date of a signed request unless it is told to:
+the vendor's own SDKs label local time as GMT.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import cast
+from urllib.parse import unquote
+
+from ...core.emulation import (
+    Ending,
+    Fleet,
+    Gate,
+    LoopbackServer,
+    ModelInstance,
+    Rule,
+    ServerReply,
+    ServerRequest,
+    echo,
+    json_reply,
+)
+from ...core.interfaces import ControlFault, Emulator, Instance
+from .auth import signature
+from .discovery import PATHS, PathStyle
+
+__all__ = ["EMULATED_TOKEN", "EasEmulator", "make_gate"]
+
+EMULATED_TOKEN = "emulated-eas-token"  # noqa: S105  # opens nothing but the emulator
+USUAL_WEIGHT = 100
+"""The weight of every instance in the vendor's public samples."""
+_VARIABLE = "EMULATED_EAS_TOKEN"
+_PREDICT = "/api/predict/"
+_REMEMBERED = 1000
+
+
+class EasEmulator(Emulator):
+    """One emulated service.
+
+    Args:
+        instances: How many to start. Default 3.
+        service: Name of the service; `group.service` for one in a group.
+        token: Token of the service; None: authentication is off.
+        accept: Forms of the token that are accepted. Default: plain and signed, since nobody says that a direct
+            instance takes `bearer`.
+        processes: Whether each instance is a process of its own. Default: threads.
+        paths: Discovery paths that are served; the others answer 404. Default: both.
+        rate_limit: Discovery answers 429 to more than so many queries in so many seconds. Default: no limit.
+        date_tolerance: Seconds by which the date of a signed request may be off. Default None: not looked at.
+        application: Makes what answers the requests that are let in. Default: the echo.
+    """
+
+    def __init__(
+        self,
+        instances: int = 3,
+        *,
+        service: str = "scorecard",
+        token: str | None = EMULATED_TOKEN,
+        accept: Collection[str] = ("plain", "signed"),
+        processes: bool = False,
+        paths: Collection[PathStyle] = ("exported", "servicediscovery"),
+        rate_limit: tuple[int, float] | None = None,
+        date_tolerance: float | None = None,
+        application: Rule | None = None,
+    ) -> None:
+        self.service = service
+        self.paths: frozenset[PathStyle] = frozenset(paths)
+        """Which discovery paths are served; may be changed at any time."""
+        self.rate_limit = rate_limit
+        """May be changed at any time."""
+        self.queries: Counter[str] = Counter()
+        """How often discovery was asked, by path style; throttled and failed queries count."""
+        self.targets: deque[str] = deque(maxlen=_REMEMBERED)
+        """Path and query of the last discovery queries."""
+        self.gateway_requests = 0
+        """How many requests the gateway let through."""
+        self._count = instances
+        self._token = token
+        gate_settings = {
+            "service": service,
+            "token": token,
+            "accept": sorted(accept),
+            "date_tolerance": date_tolerance,
+        }
+        gate = Rule(f"{__name__}:make_gate", gate_settings)
+        self._fleet = Fleet(gate=gate, application=application, processes=processes, prefix="eas")
+        self._weights: dict[str, int | None] = {}
+        self._fault = ControlFault.NONE
+        self._asked_at: deque[float] = deque()
+        self._gateway_gate = make_gate(gate_settings)
+        self._gateway_echo = echo("gateway")
+        self._control = LoopbackServer(self._answer)
+
+    # --- the contract -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the instances and the control server (discovery and gateway)."""
+        try:
+            self._fleet.start(self._count)
+            self._control.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything."""
+        self._control.stop()
+        self._fleet.stop()
+
+    @property
+    def instances(self) -> Sequence[ModelInstance]:
+        """The instances that discovery names; killed ones too, until they are removed."""
+        return self._fleet.listed
+
+    @property
+    def all_instances(self) -> Sequence[ModelInstance]:
+        """All that were ever started: for sums over their ledgers."""
+        return self._fleet.everyone
+
+    def add_instance(self, *, weight: int | None = None) -> ModelInstance:
+        """Start one more instance and list it, with weight 100 if none is given."""
+        instance = self._fleet.add()
+        if weight is not None:
+            self._weights[instance.name] = weight
+        return instance
+
+    def remove_instance(self, instance: Instance) -> None:
+        """As `Emulator.remove_instance`."""
+        self._fleet.remove(instance)
+
+    def break_control_plane(self, fault: ControlFault) -> None:
+        """Let discovery fail; the gateway goes on."""
+        self._fault = fault
+
+    def route(self) -> Mapping[str, object]:
+        """Settings for direct access with the plain token."""
+        return {
+            "provider": "alibaba_eas",
+            "service": self.service,
+            "discovery_host": self.host,
+            **self._token_setting(),
+        }
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The token that the routes refer to."""
+        return {} if self._token is None else {_VARIABLE: self._token}
+
+    # --- more ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def host(self) -> str:
+        """`host:port` of discovery and gateway."""
+        return f"{self._control.host}:{self._control.port}"
+
+    @property
+    def url(self) -> str:
+        """`http://host:port` of discovery and gateway."""
+        return self._control.url
+
+    @property
+    def discovery_queries(self) -> int:
+        """How often discovery was asked, over both paths."""
+        return self.queries.total()
+
+    def gateway_route(self) -> Mapping[str, object]:
+        """Settings for access through the gateway."""
+        return {
+            "provider": "alibaba_eas",
+            "service": self.service,
+            "access": "vpc_gateway",
+            "gateway_host": self.host,
+            **self._token_setting(),
+        }
+
+    def set_weight(self, instance: ModelInstance, weight: int | None) -> None:
+        """Change the weight that discovery tells; None leaves the field out."""
+        self._weights[instance.name] = weight
+
+    def _token_setting(self) -> dict[str, object]:
+        return {} if self._token is None else {"token": f"${{{_VARIABLE}}}"}
+
+    # --- the control server (in its own thread) -----------------------------------------------------------------------
+
+    def _answer(self, request: ServerRequest) -> ServerReply:
+        path = request.path
+        for style, start in PATHS.items():
+            if path.startswith(start):
+                return self._discover(request, style, unquote(path.removeprefix(start)))
+        if path.startswith(_PREDICT):
+            return self._pass_on(request)
+        return json_reply({"error": "no such path"}, 404)
+
+    def _discover(self, request: ServerRequest, style: PathStyle, service: str) -> ServerReply:
+        self.queries[style] += 1
+        self.targets.append(request.target)
+        if self._is_over_limit():
+            window = self.rate_limit[1] if self.rate_limit else 0
+            return json_reply({"error": "asked too often"}, 429, (("retry-after", str(math.ceil(window))),))
+        broken = _broken(self._fault)
+        if broken is not None:
+            return broken
+        if style not in self.paths:
+            return ServerReply(404, (("content-type", "text/plain"),), b"404 page not found")
+        if request.method != "GET":
+            return json_reply({"error": "method not allowed"}, 405)
+        if service != self.service:
+            return json_reply({"error": f"service {service} does not exist"}, 404)
+        is_internal = request.query.get("internal") == "true"
+        items = [self._item(instance, is_internal=is_internal) for instance in self._fleet.listed]
+        name = self.service.rpartition(".")[2]
+        return json_reply({"correlative": [name], "endpoints": {"items": items}})
+
+    def _item(self, instance: ModelInstance, *, is_internal: bool) -> dict[str, object]:
+        item: dict[str, object] = {
+            "app": self.service.replace("_", "-"),
+            "ip": instance.host,
+            "port": instance.port,
+            "weight": self._weights.get(instance.name, USUAL_WEIGHT),
+        }
+        if item["weight"] is None:
+            del item["weight"]
+        if is_internal:
+            item |= {"name": instance.name, "service": self.service}
+        return item
+
+    def _is_over_limit(self) -> bool:
+        if self.rate_limit is None:
+            return False
+        limit, window = self.rate_limit
+        now = time.monotonic()
+        while self._asked_at and self._asked_at[0] <= now - window:
+            self._asked_at.popleft()
+        if len(self._asked_at) >= limit:
+            return True
+        self._asked_at.append(now)
+        return False
+
+    def _pass_on(self, request: ServerRequest) -> ServerReply:
+        """The gateway. It answers in the place of an instance; without a living one it has nobody to pass it to."""
+        refusal = self._gateway_gate(request)
+        if refusal is not None:
+            return refusal
+        if not any(instance.is_alive for instance in self._fleet.listed):
+            return ServerReply(503, (("content-type", "text/plain"),), b"no healthy upstream")
+        self.gateway_requests += 1
+        return cast("ServerReply", self._gateway_echo(request))
+
+
+def _broken(fault: ControlFault) -> ServerReply | None:
+    """How discovery answers while it is broken; None while it is not."""
+    match fault:
+        case ControlFault.NONE:
+            return None
+        case ControlFault.ERROR_500:
+            return json_reply({"error": "internal error"}, 500)
+        case ControlFault.NOT_FOUND:
+            return json_reply({"error": "not found"}, 404)
+        case ControlFault.EMPTY:
+            return json_reply({"correlative": [], "endpoints": {"items": []}})
+        case ControlFault.HTML:
+            return ServerReply(200, (("content-type", "text/html"),), b"<html><body>Welcome</body></html>")
+        case ControlFault.HALF_JSON:
+            whole = json.dumps({"endpoints": {"items": [{"ip": "127.0.0.1", "port": 1, "weight": USUAL_WEIGHT}]}})
+            return ServerReply(200, (("content-type", "application/json"),), whole[: len(whole) // 2].encode())
+        case ControlFault.WRONG_TYPES:
+            return json_reply({"correlative": 7, "endpoints": {"items": {"ip": ["127.0.0.1"], "port": "many"}}})
+        case ControlFault.HANG:
+            return ServerReply(ending=Ending.HANG)
+        case ControlFault.RESET:
+            return ServerReply(ending=Ending.RESET)
+
+
+# --- what instances and gateway demand --------------------------------------------------------------------------------
+
+
+def make_gate(settings: Mapping[str, object]) -> Gate:
+    """The gate of an instance.
+
+    Args:
+        settings: `service`, `token` (None: no authentication), `accept` (a list of `plain`, `signed`, `bearer`),
+            `date_tolerance` (seconds or None).
+    """
+    resource = _PREDICT + cast("str", settings["service"])
+    token = cast("str | None", settings["token"])
+    accept = cast("Sequence[str]", settings["accept"])
+    tolerance = cast("float | None", settings["date_tolerance"])
+
+    def is_allowed(request: ServerRequest) -> bool:
+        if token is None:
+            return True
+        given = request.header("authorization") or ""
+        if given.startswith("EAS "):
+            return "signed" in accept and _is_signed(request, token, tolerance)
+        if given.startswith("Bearer "):
+            return "bearer" in accept and _is_same(given.removeprefix("Bearer "), token)
+        return "plain" in accept and _is_same(given, token)
+
+    def gate(request: ServerRequest) -> ServerReply | None:
+        path = request.path
+        if path != resource and not path.startswith(f"{resource}/"):
+            return json_reply({"error": f"service not found: {path}"}, 404)
+        return None if is_allowed(request) else json_reply({"error": "the token is missing or not valid"}, 401)
+
+    return gate
+
+
+def _is_signed(request: ServerRequest, token: str, tolerance: float | None) -> bool:
+    given = (request.header("authorization") or "").removeprefix("EAS ")
+    digest = request.header("content-md5") or ""
+    date = request.header("date") or ""
+    # One of the vendor's SDKs drops leading zeros of the digest, so only the number counts.
+    actual = hashlib.md5(request.content, usedforsecurity=False).hexdigest()
+    if digest.lstrip("0") != actual.lstrip("0"):
+        return False
+    if tolerance is not None and not _is_fresh(date, tolerance):
+        return False
+    wanted = signature(
+        token.encode(),
+        method=request.method,
+        digest=digest,
+        content_type=request.header("content-type") or "",
+        date=date,
+        resource=request.target,
+    )
+    return _is_same(given, wanted)
+
+
+def _is_fresh(date: str, tolerance: float) -> bool:
+    try:
+        told = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return False
+    return abs(told - time.time()) <= tolerance
+
+
+def _is_same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())

@@ -1,0 +1,206 @@
+"""The settings of a route to a service on PAI-EAS."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from ...core.codings.packers import PackKind, packer
+from ...core.endpoint import Endpoint
+from ...core.fields import Secret
+from ...core.interfaces import Discovery, Provider, ProviderFacts, Wire
+from ...core.outcome import Outcome, Verdict
+from .auth import Scheme, fixed_headers, make_sign
+from .discovery import EasDiscovery, GatewayDiscovery, PathStyle
+from .verdicts import verdict
+
+__all__ = ["AlibabaEasProvider"]
+
+# Paths: what stands in a URL as it is, so that a signature covers what is sent. No space, '?', '#' or non-ASCII.
+_SERVICE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?(/[!\"$-.0->@-~]+)*")
+_REGION = re.compile(r"[a-z]+(-[a-z0-9]+)+")
+_UID = re.compile(r"[0-9]+")
+_PATH = re.compile(r"(/[!\"$->@-~]*)?")
+
+
+def _service(text: str) -> str:
+    if not _SERVICE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a service name; write 'service' or 'group.service', if need be with a path behind it: "
+            "'service/v1/chat'"
+        )
+    return text
+
+
+def _region(text: str) -> str:
+    if not _REGION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a region id such as 'cn-hangzhou'")
+    return text
+
+
+def _uid(value: object) -> object:
+    # Files hold it as a number as often as a text.
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and not _UID.fullmatch(text):
+        raise ValueError("the account id has digits only, such as '1234567890123456'")
+    return text
+
+
+def _path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a path; it starts with '/' and has no space, '?' or '#'; "
+            "other letters than ASCII are written as %XX"
+        )
+    return text.rstrip("/")
+
+
+def _host(text: str) -> str:
+    bare = text.removeprefix("http://").rstrip("/")
+    _host_and_port(bare, default_port=80)
+    return bare
+
+
+def _host_and_port(text: str, *, default_port: int) -> tuple[str, int]:
+    """Host and port of `host`, `host:port`, `[ipv6]` or `[ipv6]:port`.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\[\]]+)(?::([0-9]{1,5}))?", text)
+    if not found:
+        shown = repr(text.rpartition("@")[2])  # in front of an '@' stands a password
+        raise ValueError(f"{shown} is not a host; write 'host' or 'host:port', without scheme and path")
+    host, port = found.group(1), int(found.group(2) or default_port)
+    Endpoint(host, port)  # checks both
+    return host, port
+
+
+def _can_pack(kind: PackKind) -> PackKind:
+    packer(kind)  # says so if its library is missing
+    return kind
+
+
+class AlibabaEasProvider(Provider):
+    """A service on Alibaba Cloud PAI-EAS: straight to its instances in the VPC, or through a gateway."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    kind: ClassVar[str] = "alibaba_eas"
+    facts: ClassVar[ProviderFacts] = ProviderFacts(
+        title="Alibaba Cloud PAI-EAS",
+        summary="VPC direct connection to the instances of an EAS service; gateways as a second way.",
+        capabilities=frozenset({"discovery", "weights", "signing", "gateway"}),
+        budgets=("The discovery server states no limit; the vendor asks for one question in 5 to 10 seconds.",),
+    )
+
+    service: Annotated[str, AfterValidator(_service)] = Field(
+        description="Name of the service, `group.service` in a group. A path may follow ('service/v1'): it goes in "
+        "front of every call's path, and discovery leaves it out."
+    )
+    region: Annotated[str, AfterValidator(_region)] | None = Field(
+        default=None, description="Region id, such as 'cn-hangzhou'. Needed unless the host is given."
+    )
+    uid: Annotated[str, BeforeValidator(_uid)] | None = Field(
+        default=None,
+        description="Alibaba Cloud account id. With it, discovery asks the newer host "
+        "'{uid}.vpc.{region}.pai-eas.aliyuncs.com', without it 'pai-eas-vpc.{region}.aliyuncs.com'. Gateways need it.",
+    )
+    access: Literal["direct", "vpc_gateway", "public_gateway"] = Field(
+        default="direct",
+        description="direct: to the instances, found by discovery. vpc_gateway, public_gateway: through the shared "
+        "gateway, as one endpoint that is not polled. Default: direct, which is the fastest way there is.",
+    )
+    discovery_host: Annotated[str, AfterValidator(_host)] | None = Field(
+        default=None, description="Discovery server, 'host' or 'host:port'. Default: made from `region` and `uid`."
+    )
+    discovery_path: Literal["auto"] | PathStyle = Field(
+        default="auto",
+        description="Which path to ask: exported (documented), servicediscovery (newest SDK), or auto: one, and on 404 "
+        "the other; the one that worked is asked first from then on. Default: auto, since not every host serves both.",
+    )
+    internal: bool = Field(
+        default=False,
+        description="Ask for addresses inside the cluster: for callers that run in an EAS pod. Default: false.",
+    )
+    token: Secret | None = Field(
+        default=None, description="Token of the service. Default: none, for a service with authentication off."
+    )
+    auth: Scheme = Field(
+        default="plain",
+        description="How the token is sent: plain (as it is), signed (HMAC-SHA1 over each request, as the vendor's "
+        "SDKs do), bearer, or none. Default: plain, which costs nothing per call and also works for streamed bodies.",
+    )
+    compression: Annotated[PackKind, AfterValidator(_can_pack)] | None = Field(
+        default=None,
+        description="Compress the bodies of requests, before they are signed. The service must be told to unpack them "
+        "(`metadata.rpc.decompressor`): no header says so. Streamed bodies are refused. Default: none.",
+    )
+    request_path: Annotated[str, AfterValidator(_path)] = Field(
+        default="",
+        description="Path behind the service name, in front of every call's path, such as '/v1'. Default: none.",
+    )
+    https: bool = Field(
+        default=False, description="Speak HTTPS to the gateway. Direct instances speak HTTP. Default: false."
+    )
+    gateway_host: Annotated[str, AfterValidator(_host)] | None = Field(
+        default=None,
+        description="Gateway, 'host' or 'host:port', such as the domain of a dedicated gateway. Default: the shared "
+        "gateway of `uid` and `region`.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.access == "direct":
+            if self.discovery_host is None and self.region is None:
+                raise ValueError('access = "direct" needs `region` (such as "cn-hangzhou") or `discovery_host`')
+            if self.https:
+                raise ValueError('`https` is for gateways; with access = "direct" instances speak HTTP: remove it')
+        elif self.gateway_host is None and (self.region is None or self.uid is None):
+            missing = " and ".join(f"`{name}`" for name in ("region", "uid") if getattr(self, name) is None)
+            raise ValueError(f'access = "{self.access}" needs {missing}, or `gateway_host`')
+        if self.token is not None and self.auth == "none":
+            raise ValueError('a `token` with auth = "none" is never sent; remove one of them')
+        if self.token is None and self.auth != "none" and "auth" in self.model_fields_set:
+            raise ValueError(f'auth = "{self.auth}" needs a `token`, such as "${{EAS_TOKEN}}"')
+        return self
+
+    @property
+    def prefix(self) -> str:
+        """What stands in front of the path of every call."""
+        return f"/api/predict/{self.service}{self.request_path}"
+
+    def discovery(self) -> Discovery:
+        """The discovery server, or the gateway as one configured endpoint."""
+        if self.access != "direct":
+            return GatewayDiscovery(self._gateway())
+        return EasDiscovery(
+            host=self.discovery_host or self._regional_host(),
+            service=self.service.partition("/")[0],
+            path=self.discovery_path,
+            internal=self.internal,
+        )
+
+    def wire(self, endpoint: Endpoint) -> Wire:
+        """Prefix and authentication: the same for every instance."""
+        del endpoint
+        pack = None if self.compression is None else packer(self.compression)
+        return Wire(self.prefix, fixed_headers(self.token, self.auth), make_sign(self.token, self.auth), pack)
+
+    def classify(self, outcome: Outcome) -> Verdict:
+        """What a status of PAI-EAS means."""
+        return verdict(outcome)
+
+    def _regional_host(self) -> str:
+        if self.uid is not None:
+            return f"{self.uid}.vpc.{self.region}.pai-eas.aliyuncs.com"
+        return f"pai-eas-vpc.{self.region}.aliyuncs.com"
+
+    def _gateway(self) -> Endpoint:
+        scheme, default_port = ("https", 443) if self.https else ("http", 80)
+        part = "vpc." if self.access == "vpc_gateway" else ""
+        name = self.gateway_host or f"{self.uid}.{part}{self.region}.pai-eas.aliyuncs.com"
+        host, port = _host_and_port(name, default_port=default_port)
+        return Endpoint(host, port, scheme=scheme, labels={"access": self.access})

@@ -1,0 +1,31 @@
+"""What a status of PAI-EAS means for the call. Pure.
+
+429        over a rate limit: not run; wait
+450        the instance's queue is full: not run; elsewhere at once. Bounded by the caller's attempts, because
+           repeating without end defeats the protection
+503        a gateway without instance, or the request brought the instance down: may have run; if it says how long
+           to wait, wait
+408        the server's time limit, after which it closes the connection: may have run
+500        the model failed, possibly only on this instance: may have run
+502, 504   a hop in front of the instance failed: may have run
+others     the caller's answer: 400, 401, 404 and 405 would be the same everywhere
+"""
+
+from __future__ import annotations
+
+from ...core.interfaces import http_verdict
+from ...core.outcome import Outcome, Verdict, retry_elsewhere
+
+__all__ = ["QUEUE_FULL", "verdict"]
+
+QUEUE_FULL = 450
+"""The one status that HTTP does not know."""
+
+
+def verdict(outcome: Outcome) -> Verdict:
+    """What this answer means."""
+    if outcome.status == QUEUE_FULL:
+        return retry_elsewhere(may_have_run=False)
+    if outcome.status == 500:
+        return retry_elsewhere(may_have_run=True)
+    return http_verdict(outcome)

@@ -1,0 +1,74 @@
+"""Endpoints that stand in the configuration: nothing is asked, and nothing ever changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from urllib.parse import urlsplit
+
+from ...core.endpoint import Endpoint, InvalidEndpoint, Snapshot
+from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, PollContext
+
+__all__ = ["StaticDiscovery", "endpoint_at"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HELP = "write it like 'http://10.0.0.7:8000' or 'https://models.example.com/base'"
+
+
+class StaticDiscovery:
+    """A list that is known from the start."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...]) -> None:
+        self._snapshot = Snapshot(endpoints, ask_again_in=math.inf)
+
+    @property
+    def identity(self) -> Hashable:
+        return "static", self._snapshot.endpoints
+
+    @property
+    def addresses(self) -> AddressSource:
+        return AddressSource.CONFIGURED
+
+    @property
+    def empty_answer(self) -> EmptyAnswer:
+        return EmptyAnswer.BELIEVE
+
+    def poll(self, context: PollContext) -> Conversation:
+        """A conversation in which nothing is asked."""
+        del context
+        yield from ()
+        return self._snapshot
+
+    def __repr__(self) -> str:
+        return f"<StaticDiscovery {len(self._snapshot.endpoints)} endpoints>"
+
+
+def endpoint_at(url: str, *, weight: int | None = None, zone: str | None = None) -> Endpoint:
+    """The endpoint at a URL. Without a port, it is the scheme's own (80, 443).
+
+    Raises:
+        ValueError: It is not the address of an HTTP server, or has parts that an address must not have.
+    """
+    if "@" in url:
+        # The text is not shown: it holds a password.
+        raise ValueError(f"an address must not hold a user name or password (use `token`); {_HELP}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not an address: {error}; {_HELP}") from None
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(f"{url!r} is not an address with http:// or https://; {_HELP}")
+    if parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise ValueError(f"address {url!r} must not have a query or a fragment: they belong to a call; {_HELP}")
+    try:
+        return Endpoint(
+            host=parts.hostname,
+            port=_DEFAULT_PORTS[parts.scheme] if port is None else port,
+            scheme=parts.scheme,
+            base_path=parts.path.rstrip("/"),
+            weight=weight,
+            zone=zone,
+        )
+    except InvalidEndpoint as error:
+        raise ValueError(f"{url!r} is not an address: {error}; {_HELP}") from None

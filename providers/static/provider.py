@@ -1,0 +1,113 @@
+"""The settings of a route to configured addresses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, ClassVar, Self, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from ...core.endpoint import MAX_WEIGHT, Endpoint
+from ...core.fields import Secret
+from ...core.interfaces import Discovery, Provider, ProviderFacts, Wire
+from ...core.outcome import Outcome, Verdict
+from .auth import Scheme, fixed_headers
+from .discovery import StaticDiscovery, endpoint_at
+from .verdicts import verdict
+
+__all__ = ["StaticAddress", "StaticProvider"]
+
+
+def _checked_url(url: str) -> str:
+    endpoint_at(url)
+    return url
+
+
+Url: TypeAlias = Annotated[str, AfterValidator(_checked_url)]
+
+
+class StaticAddress(BaseModel):
+    """One address with more than its URL."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: Url = Field(
+        description="Where it is, such as 'http://10.0.0.7:8000/base'. Default port: 80, or 443 for https."
+    )
+    weight: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_WEIGHT,
+        description="Relative capacity; 0 gives it no call. Default: unknown, which counts as the mean of the others.",
+    )
+    zone: str | None = Field(default=None, min_length=1, description="Where it stands, as its cloud names it.")
+
+
+def _form(value: object) -> str:
+    return "text" if isinstance(value, str) else "table"
+
+
+Address: TypeAlias = Annotated[
+    Annotated[Url, Tag("text")] | Annotated[StaticAddress, Tag("table")], Discriminator(_form)
+]
+
+
+class StaticProvider(Provider):
+    """Calls go to addresses that are written down: a server of your own, or one that another tool keeps up to date."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    kind: ClassVar[str] = "static"
+    facts: ClassVar[ProviderFacts] = ProviderFacts(
+        title="Configured addresses",
+        summary="A list of addresses in the configuration; nothing is asked.",
+        capabilities=frozenset({"weights"}),
+    )
+
+    addresses: tuple[Address, ...] = Field(
+        json_schema_extra={"minItems": 1},  # checked below: here, a bad address would count as a missing one too
+        description="The addresses, at least one; each a URL such as 'http://10.0.0.7:8000/base', or a table with "
+        "`url`, `weight` and `zone`. IP addresses and host names of any network.",
+    )
+    token: Secret | None = Field(default=None, description="Sent with every call as `auth` says. Default: none.")
+    auth: Scheme = Field(
+        default="bearer",
+        description="Form of the Authorization header when there is a token: bearer ('Bearer {token}') or plain "
+        "('{token}'). none: no header. Default: bearer, which most model servers expect.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.addresses:
+            raise ValueError('`addresses` is empty; name at least one, such as "http://10.0.0.7:8000"')
+        ids = Counter(endpoint.id for endpoint in self.endpoints())
+        twice = [id_ for id_, times in ids.items() if times > 1]
+        if twice:
+            raise ValueError(f"`addresses` names {', '.join(twice)} more than once; write it once, with a `weight`")
+        if self.token is not None and self.auth == "none":
+            raise ValueError('a `token` with auth = "none" is never sent; remove one of them')
+        if self.token is None and self.auth != "none" and "auth" in self.model_fields_set:
+            raise ValueError(f'auth = "{self.auth}" needs a `token`, such as "${{MY_TOKEN}}"')
+        return self
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The configured endpoints, in the order of the file."""
+        return tuple(
+            endpoint_at(address)
+            if isinstance(address, str)
+            else endpoint_at(address.url, weight=address.weight, zone=address.zone)
+            for address in self.addresses
+        )
+
+    def discovery(self) -> Discovery:
+        """The configured list."""
+        return StaticDiscovery(self.endpoints())
+
+    def wire(self, endpoint: Endpoint) -> Wire:
+        """The Authorization header. The path of an address is the endpoint's base path."""
+        del endpoint
+        return Wire(headers=fixed_headers(self.token, self.auth))
+
+    def classify(self, outcome: Outcome) -> Verdict:
+        """What HTTP itself says."""
+        return verdict(outcome)

@@ -1,0 +1,313 @@
+"""The choices of one call, in virtual time: every branch of the dispatch, without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from dispatch_lab import Answered, InTurn, Lab, ListProvider, answered, failed
+from hypothesis import given
+from hypothesis import strategies as st
+
+from directlane import (
+    FAIL,
+    REAUTHENTICATE,
+    AttemptsError,
+    CallSettings,
+    DeadlineError,
+    Endpoint,
+    NoEndpointError,
+    Outcome,
+    Phase,
+    PluginError,
+    RoutePlan,
+    Verdict,
+    back_off,
+    http_verdict,
+    retry_elsewhere,
+)
+from directlane.core.dispatch.call import Attempt
+
+
+def script(*answers: Answered) -> Callable[[Attempt], Answered]:
+    following = iter(answers)
+    return lambda _: next(following)
+
+
+def by_status(verdicts: dict[int, Verdict]) -> Callable[[Outcome], Verdict]:
+    return lambda outcome: verdicts.get(outcome.status or 0, FAIL)
+
+
+def test_first_answer_is_the_reply() -> None:
+    lab = Lab.of("a", "b")
+    reply = lab.run(lab.call(), script(answered(200, b"yes")))
+    assert (reply.content, reply.attempts, lab.asked, lab.waits) == (b"yes", 1, ["a"], [])
+    assert lab.open_calls() == 0
+
+
+@pytest.mark.parametrize("may_repeat", [True, False])
+def test_connect_failure_is_tried_elsewhere_whatever_the_call_says(may_repeat: bool) -> None:
+    lab = Lab.of("a", "b")
+    reply = lab.run(lab.call(may_repeat=may_repeat), script(failed(Phase.CONNECT), answered()))
+    assert (reply.attempts, lab.asked) == (2, ["a", "b"])
+    assert lab.waits == [0.0], "an endpoint that was not tried needs no pause"
+
+
+@pytest.mark.parametrize("phase", [Phase.SEND, Phase.WAIT, Phase.STREAM])
+def test_what_may_have_run_is_repeated_only_if_the_call_allows_it(phase: Phase) -> None:
+    lab = Lab.of("a", "b")
+    assert lab.run(lab.call(may_repeat=True), script(failed(phase), answered())).attempts == 2
+
+    with pytest.raises(AttemptsError) as caught:
+        lab.run(lab.call(may_repeat=False), script(failed(phase)))
+    error = caught.value
+    assert error.phase is phase
+    assert error.may_have_run
+    assert [record.endpoint.id for record in error.attempts] == ["a"]
+    assert "repeatable = true" in str(error)
+    assert lab.open_calls() == 0
+
+
+def test_refusal_that_did_not_run_is_tried_elsewhere() -> None:
+    lab = Lab.of("a", "b", judge=by_status({450: retry_elsewhere(may_have_run=False)}))
+    reply = lab.run(lab.call(may_repeat=False), script(answered(450), answered()))
+    assert (reply.status, reply.attempts, lab.asked) == (200, 2, ["a", "b"])
+
+
+def test_refusal_that_may_have_run_is_the_answer_of_a_call_that_may_not_repeat() -> None:
+    lab = Lab.of("a", "b")
+    reply = lab.run(lab.call(may_repeat=False), script(answered(503)))
+    assert (reply.status, reply.attempts, lab.asked) == (503, 1, ["a"])
+
+
+def test_back_off_waits_as_told_and_goes_elsewhere() -> None:
+    lab = Lab.of("a", "b")
+    reply = lab.run(lab.call(), script(answered(429, retry_after="2"), answered()))
+    assert (reply.attempts, lab.asked, lab.waits) == (2, ["a", "b"], [2.0])
+
+
+def test_back_off_without_a_word_is_full_jitter_that_doubles() -> None:
+    lab = Lab.of("a", judge=lambda _: back_off(), attempts=8, backoff=0.1, backoff_max=0.4)
+    lab.run(lab.call(), lambda _: answered(429))
+    bounds = [0.1, 0.2, 0.4, 0.4, 0.4, 0.4, 0.4]
+    assert len(lab.waits) == len(bounds)
+    assert all(0 <= wait <= bound for wait, bound in zip(lab.waits, bounds, strict=True))
+    assert len(set(lab.waits)) == len(bounds), "jitter differs each time"
+
+
+def test_pause_longer_than_the_deadline_ends_the_call_at_once() -> None:
+    lab = Lab.of("a", "b")
+    reply = lab.run(lab.call(timeout=5), script(answered(429, retry_after="60")))
+    assert (reply.status, lab.waits) == (429, [])
+
+
+def test_tried_endpoints_come_again_only_after_all_others_and_a_pause() -> None:
+    lab = Lab.of("a", "b", attempts=4)
+    with pytest.raises(AttemptsError):
+        lab.run(lab.call(), lambda _: failed(Phase.CONNECT))
+    assert lab.asked == ["a", "b", "a", "b"]
+    assert lab.waits[0] == 0.0
+    assert lab.waits[1] > 0.0
+    assert lab.waits[2] == 0.0
+
+
+def test_attempts_are_limited() -> None:
+    lab = Lab.of("a", "b", "c", "d", "e", attempts=3)
+    with pytest.raises(AttemptsError) as caught:
+        lab.run(lab.call(), lambda _: failed(Phase.CONNECT))
+    assert lab.asked == ["a", "b", "c"]
+    text = str(caught.value)
+    assert "3 attempts" in text
+    assert all(host in text for host in "abc")
+    assert caught.value.service == "svc"
+    assert caught.value.list_age == pytest.approx(0.03)
+
+
+def test_last_refusal_is_the_answer_when_attempts_are_used_up() -> None:
+    lab = Lab.of("a", "b", judge=lambda _: retry_elsewhere(may_have_run=False), attempts=2)
+    reply = lab.run(lab.call(), script(answered(450), answered(450, b"last")))
+    assert (reply.status, reply.content, reply.attempts) == (450, b"last", 2)
+
+
+def test_deadline_error_tells_the_story() -> None:
+    lab = Lab.of("a", "b", timeout=1, attempt_timeout=0.6)
+    with pytest.raises(DeadlineError) as caught:
+        lab.run(lab.call(timeout=1), lambda attempt: failed(Phase.WAIT, attempt.timeouts.total, timed_out=True))
+    assert lab.asked == ["a", "b"]
+    assert "no answer within 1s" in str(caught.value)
+    assert [record.elapsed for record in caught.value.attempts] == [pytest.approx(0.6), pytest.approx(0.4)]
+
+
+def test_timeouts_of_an_attempt_never_exceed_what_is_left() -> None:
+    lab = Lab.of("a", "b", connect_timeout=1, attempt_timeout=8)
+    seen: list[tuple[float, float]] = []
+
+    def network(attempt: Attempt) -> Answered:
+        seen.append((attempt.timeouts.connect, attempt.timeouts.total))
+        return failed(Phase.WAIT, 7.5) if len(seen) == 1 else answered()
+
+    lab.run(lab.call(timeout=8), network)
+    assert seen[0] == pytest.approx((1, 8))
+    assert seen[1] == pytest.approx((0.5, 0.5))
+
+
+def test_nothing_starts_after_the_deadline() -> None:
+    lab = Lab.of("a")
+    call = lab.call(timeout=1)
+    lab.clock.now += 1
+    with pytest.raises(DeadlineError, match="before it could start"):
+        lab.run(call, script())
+    assert lab.asked == []
+
+
+def test_reauthentication_happens_once() -> None:
+    lab = Lab.of("a", judge=by_status({401: REAUTHENTICATE}))
+    assert lab.run(lab.call(may_repeat=False), script(answered(401), answered())).status == 200
+    assert (lab.reauthentications, lab.asked) == (1, ["a", "a"])
+
+    assert lab.run(lab.call(may_repeat=False), script(answered(401), answered(401))).status == 401
+    assert lab.reauthentications == 2
+
+
+def test_nobody_to_ask_says_why() -> None:
+    with pytest.raises(NoEndpointError, match="discovery says that no instance is ready"):
+        Lab.of().run(Lab.of().call(), script())
+    draining = ListProvider(endpoints=(Endpoint("a", 80, weight=0),))
+    lab = Lab([RoutePlan("r", draining)])
+    with pytest.raises(NoEndpointError, match=r"r: all 1 known endpoints drain \(weight 0\)"):
+        lab.run(lab.call(), script())
+
+
+def test_provider_that_fails_to_classify_is_blamed_and_leaves_no_lease() -> None:
+    def broken(outcome: Outcome) -> Verdict:
+        raise LookupError("s3cret")
+
+    lab = Lab.of("a", judge=broken)
+    with pytest.raises(PluginError, match="provider 'list' failed to classify an answer: LookupError") as caught:
+        lab.run(lab.call(), script(answered(500)))
+    assert "s3cret" not in str(caught.value)
+    assert lab.open_calls() == 0
+
+
+def test_cancelled_attempt_gives_its_lease_back() -> None:
+    lab = Lab.of("a")
+    flow = lab.dispatcher.dispatch(lab.call())
+    next(flow)
+    assert lab.open_calls() == 1
+    flow.close()
+    assert lab.open_calls() == 0
+    [member] = lab.live[0].pool.members()
+    assert member.load.figures().cancelled == 1
+
+
+def test_streamed_call_keeps_its_lease_for_the_shell() -> None:
+    lab = Lab.of("a", "b")
+    call = lab.call(is_streamed=True)
+    lab.run(call, script(failed(Phase.CONNECT), answered()))
+    assert lab.open_calls() == 1
+    assert call.attempt is not None
+    assert call.attempt.member.endpoint.id == "b"
+    call.attempt.lease.release()
+    call.attempt.lease.release()
+    assert lab.open_calls() == 0
+
+
+def test_streamed_body_is_never_sent_twice() -> None:
+    lab = Lab.of("a", "b")
+    call = lab.call()
+    call.request = type(call.request)("POST", "/", (), iter([b"once"]))
+    with pytest.raises(AttemptsError, match="streamed body can be sent once only"):
+        lab.run(call, script(failed(Phase.WAIT)))
+    # ... but before a connection stands nobody has touched it.
+    lab = Lab.of("a", "b")
+    call.started_at, call.deadline = lab.clock.now, lab.clock.now + 30
+    assert lab.run(call, script(failed(Phase.CONNECT), answered())).attempts == 2
+
+
+def test_route_of_a_higher_tier_is_used_when_the_lower_has_nobody() -> None:
+    first = ListProvider(endpoints=(Endpoint("a", 80, id="a"),))
+    second = ListProvider(endpoints=(Endpoint("z", 80, id="z"),))
+    lab = Lab([RoutePlan("second", second, tier=1), RoutePlan("first", first, tier=0)], balancer=InTurn())
+    assert lab.run(lab.call(), script(answered())).attempts == 1
+    assert lab.asked == ["a"]
+    lab.run(lab.call(), script(failed(Phase.CONNECT), answered()))
+    assert lab.asked == ["a", "a", "z"], "the next tier takes over when the first has nobody left to try"
+
+    empty = Lab([RoutePlan("first", ListProvider(), tier=0), RoutePlan("second", second, tier=1)])
+    empty.run(empty.call(), script(answered()))
+    assert empty.asked == ["z"]
+
+
+def test_routes_of_one_tier_share_by_weight() -> None:
+    """10,000 calls, seed 1: the share of 3 in 4 has a standard deviation of 43, so 5 sigma is 217."""
+    routes = [
+        RoutePlan("a", ListProvider(endpoints=(Endpoint("a", 80, id="a"),)), weight=3),
+        RoutePlan("b", ListProvider(endpoints=(Endpoint("b", 80, id="b"),)), weight=1),
+        RoutePlan("c", ListProvider(endpoints=(Endpoint("c", 80, id="c"),)), weight=0),
+    ]
+    lab = Lab(routes)
+    for _ in range(10_000):
+        lab.run(lab.call(), lambda _: answered())
+    assert abs(lab.asked.count("a") - 7500) < 217
+    assert lab.asked.count("c") == 0
+    assert lab.asked.count("a") + lab.asked.count("b") == 10_000
+
+
+def test_statistics_count_what_happened() -> None:
+    lab = Lab.of("a", "b", judge=http_verdict)
+    lab.run(lab.call(), script(failed(Phase.CONNECT), answered()))
+    lab.run(lab.call(), script(answered(503), answered()))
+    views = {view.endpoint.id: view for route in lab.live for view in route.views()}
+    assert (views["a"].attempts, views["a"].errors, views["a"].refusals) == (2, 1, 1)
+    assert (views["b"].attempts, views["b"].errors, views["b"].last_error) == (2, 0, None)
+
+
+PHASES = st.sampled_from([Phase.CONNECT, Phase.SEND, Phase.WAIT, Phase.STREAM])
+ANSWERS = st.one_of(
+    st.builds(failed, PHASES, st.floats(0, 3)),
+    st.builds(answered, st.sampled_from([200, 204, 400, 429, 450, 500, 502, 503]), seconds=st.floats(0, 3)),
+)
+
+
+@given(
+    st.lists(ANSWERS, min_size=20, max_size=20),
+    st.integers(0, 5),
+    st.booleans(),
+    st.integers(1, 6),
+    st.floats(0.01, 5),
+)
+def test_laws_of_every_call(
+    answers: list[Answered], hosts: int, may_repeat: bool, attempts: int, timeout: float
+) -> None:
+    """Whatever the network does: one end, no lease left, no attempt after the deadline, no forbidden repeat."""
+    lab = Lab(
+        [RoutePlan("r", ListProvider(endpoints=tuple(Endpoint(f"h{i}", 80, id=str(i)) for i in range(hosts))))],
+        CallSettings(attempts=attempts, timeout=timeout),
+    )
+    call = lab.call(may_repeat=may_repeat, timeout=timeout)
+    history: list[Answered] = []
+
+    def network(attempt: Attempt) -> Answered:
+        assert lab.clock.now < call.deadline, "an attempt started after the deadline"
+        assert lab.open_calls() == 1
+        assert attempt.timeouts.total <= call.deadline - lab.clock.now + 1e-9
+        if not may_repeat:
+            assert not any(past.outcome.phase.may_have_run and past.outcome.error for past in history)
+        history.append(answers[len(history)])
+        return history[-1]
+
+    try:
+        reply = lab.run(call, network)
+    except NoEndpointError:
+        assert hosts == 0
+    except (AttemptsError, DeadlineError) as error:
+        told = len(error.attempts)
+        assert told == len(history)
+        assert history[-1].outcome.error is not None
+    else:
+        assert reply.attempts == len(history)
+        assert reply.status == history[-1].outcome.status
+    assert len(history) <= attempts
+    assert lab.open_calls() == 0
+    first_round = lab.asked[:hosts]
+    assert len(first_round) == len(set(first_round)), "every endpoint is tried once before one is tried twice"
