@@ -272,10 +272,10 @@ def _why_nobody(route: Route, excluded: frozenset[str]) -> str:
     belief = route.belief
     if route.fault is not None:
         return str(route.fault)
-    if route.pool.size and excluded:
-        return f"each of {route.pool.size} known endpoints drains (weight 0) or is excluded by the call"
-    if route.pool.size:
-        return f"all {route.pool.size} known endpoints drain (weight 0)"
+    if route.pool.listed and excluded:
+        return f"each of {route.pool.listed} known endpoints drains (weight 0) or is excluded by the call"
+    if route.pool.listed:
+        return f"all {route.pool.listed} known endpoints drain (weight 0)"
     if belief.error is not None:
         return f"discovery fails ({_counted(belief.failures, 'failure')}, the last: {headline(belief.error)})"
     if belief.is_empty:

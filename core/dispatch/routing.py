@@ -215,7 +215,7 @@ class Routing:
 
     def has_endpoints(self) -> bool:
         """Whether some route has an endpoint that is listed."""
-        return any(route.pool.size for route in self.routes)
+        return any(route.pool.listed for route in self.routes)
 
     @property
     def has_leaving(self) -> bool:

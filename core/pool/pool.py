@@ -87,10 +87,21 @@ class Pool(Generic[T]):
         attach: Makes what the route keeps for an endpoint; called once for each endpoint that is new or changed.
         clock: Source of time.
         random: Source of chance.
+        on_change: Called after each change of `size`, `healthy` or `has_probe`, without a lock held, in the thread that
+            made the change. Must be quick and must not raise.
     """
 
-    def __init__(self, balancer: Balancer, attach: Callable[[Endpoint], T], clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        balancer: Balancer,
+        attach: Callable[[Endpoint], T],
+        clock: Clock,
+        random: Random,
+        *,
+        on_change: Callable[[], None] | None = None,
+    ) -> None:
         self._balancer = balancer
+        self._on_change = on_change
         self._attach = attach
         self._clock = clock
         self._random = random
@@ -98,6 +109,11 @@ class Pool(Generic[T]):
         self._members: dict[str, PoolMember[T]] = {}
         self._leaving: list[PoolMember[T]] = []
         self._picker: Picker | None = None
+        self.size = 0
+        """How many endpoints may get calls: those that are listed with a weight above 0."""
+        self.healthy = 0
+        """How many of them are not known to fail. Where too many fail to eject all, those that stay count as failing:
+        a tier with 0 here sends its calls elsewhere."""
 
     def pick(self, info: PickInfo) -> PoolMember[T] | None:
         """A member for the next attempt; None if there is none, or every one is excluded. Takes no lock."""
@@ -125,6 +141,9 @@ class Pool(Generic[T]):
             eligible = [member for member in self._members.values() if member.weight > 0]
             context = BuildContext(random=self._random, clock=self._clock, previous=self._picker)
             self._picker = self._balancer.build(eligible, context)
+            self.size = self.healthy = len(eligible)
+        if self._on_change is not None:
+            self._on_change()
 
     def _member(self, endpoint: Endpoint, weight: float, known: PoolMember[T] | None) -> PoolMember[T]:
         if known is None:
@@ -157,7 +176,15 @@ class Pool(Generic[T]):
         return any(member is leaving for leaving in self._leaving)
 
     @property
-    def size(self) -> int:
+    def has_probe(self) -> bool:
+        """Whether an endpoint waits for a call that finds out if it is well again.
+
+        Ask before the calls go elsewhere: a pool that gets none never knows.
+        """
+        return False
+
+    @property
+    def listed(self) -> int:
         """How many endpoints are listed, draining ones included."""
         return len(self._members)
 

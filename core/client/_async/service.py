@@ -288,7 +288,7 @@ class AsyncService:
         for tier in routing.tiers:
             for route in tier:
                 await wait_ready_async(route.subscription, max(0.0, ends_at - time.monotonic()), or_asked=True)
-            if any(route.pool.size for route in tier):
+            if any(route.pool.listed for route in tier):
                 return True
         while not routing.has_endpoints() and not all(route.belief.is_hopeless for route in routing.routes):
             for route in routing.routes:
