@@ -8,7 +8,8 @@ same one.
 A failed call counts as one that is still open, for seconds (`core/pool/penalty.py`), so that an endpoint that fails
 fast does not look idle and draw the traffic.
 
-If wanted, the cost is multiplied by how long the endpoint takes to answer, as its statistics have learnt.
+If wanted, what other clients have open there is added, as the endpoint reports it (`least_loaded_reports.py`), and the
+cost is multiplied by how long the endpoint takes to answer, as its statistics have learnt.
 
 Small fleets are looked at as a whole. Of large ones a few different endpoints are drawn by weight, and the least loaded
 of them wins: nearly as even, at a cost that does not grow with the fleet.
@@ -18,12 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import fsum, inf
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from ..core.clock import Clock
+from ..core.fields import Duration
 from ..core.interfaces.balancer import Balancer, BuildContext, Load, Member, Picker, PickInfo
+from .least_loaded_reports import foreign_loads
 from .lottery import Lottery
 from .whole_weights import is_usable, whole_weights
 
@@ -67,10 +70,32 @@ class LeastLoaded(Balancer):
         description="For use_latency: over how many average latencies a latency is forgotten. Less than 30 is mostly "
         "chance; more is slow to see a change.",
     )
+    reports: Literal["off", "orca"] = Field(
+        default="off",
+        description="orca: ask the servers to say in their answers how many calls they have (header "
+        "endpoint-load-metrics), and count those of other clients in. For services with many clients, whose "
+        "servers can do it. off: nothing is asked.",
+    )
+    report_depth: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        default=("num_requests_running", "num_requests_waiting"),
+        description="For reports: the named metrics of a report whose sum is how many calls the server has. The "
+        "default has the names of vLLM. A metric that a report does not have counts as 0.",
+    )
+    report_fade: Annotated[Duration, Field(gt=0)] | None = Field(
+        default=None,
+        description="For reports: after how many seconds a report counts for a third (1/e) of itself; then its server "
+        "is taken for average. Default: 3 average latencies. Set it if answers are streamed, to 3 times what a "
+        "whole answer takes.",
+    )
 
     def latency_memory(self) -> float | None:
-        """How long the statistics must remember latencies, if they are used."""
-        return self.memory if self.use_latency else None
+        """How long the statistics must remember latencies, if they are used: for reports they are the pace."""
+        paced = self.reports != "off" and self.report_fade is None
+        return self.memory if self.use_latency or paced else None
+
+    def wants_reports(self) -> bool:
+        """Whether servers are asked for reports."""
+        return self.reports != "off"
 
     def build(self, members: Sequence[Member], context: BuildContext) -> Picker:
         """A picker over these members. All that it goes by stands in their statistics, so nothing is carried over."""
@@ -83,12 +108,12 @@ class LeastLoaded(Balancer):
 class _Scan:
     """Looks at every member. Never changes, takes no lock: what it reads are single values."""
 
-    __slots__ = ("_clock", "_members", "_random", "_rows", "_use_latency")
+    __slots__ = ("_clock", "_members", "_more", "_random", "_rows")
 
     def __init__(self, members: Sequence[Member], settings: LeastLoaded, context: BuildContext) -> None:
         self._members = tuple(members)
         self._rows = [(member.load.open, member.load, member.weight) for member in members]
-        self._use_latency = settings.use_latency
+        self._more = _More.wanted(settings, context.clock)
         self._clock = context.clock
         self._random = context.random.random
 
@@ -99,8 +124,8 @@ class _Scan:
             (len(calls) + 1) / weight if load.penalty is None else _cost(load, weight, self._clock)
             for calls, load, weight in self._rows
         ]
-        if self._use_latency:
-            costs = _by_latency(costs, self._members, self._clock)
+        if self._more is not None:
+            costs = self._more.costs(costs, self._members)
         if info.excluded:
             for place, member in enumerate(self._members):
                 if member.endpoint.id in info.excluded:
@@ -125,13 +150,13 @@ class _Scan:
 class _Sample:
     """Looks at a few members, drawn by weight: a heavy one must be seen as often as it is to be picked."""
 
-    __slots__ = ("_clock", "_lottery", "_samples", "_use_latency")
+    __slots__ = ("_clock", "_lottery", "_more", "_samples")
 
     def __init__(self, members: Sequence[Member], settings: LeastLoaded, context: BuildContext) -> None:
         weights = whole_weights([member.weight for member in members], _PARTS)
         self._lottery = Lottery(members, weights, context.random)
         self._samples = settings.samples
-        self._use_latency = settings.use_latency
+        self._more = _More.wanted(settings, context.clock)
         self._clock = context.clock
 
     def pick(self, info: PickInfo) -> Member | None:
@@ -152,8 +177,8 @@ class _Sample:
             costs.append((len(load.open) + 1) / weight if load.penalty is None else _cost(load, weight, self._clock))
         if not drawn:
             return None
-        if self._use_latency:
-            costs = _by_latency(costs, drawn, self._clock)
+        if self._more is not None:
+            costs = self._more.costs(costs, drawn)
         return drawn[costs.index(min(costs))]  # of equals the first: they come in the order of chance
 
 
@@ -163,9 +188,34 @@ def _cost(load: Load, weight: float, clock: Clock) -> float:
     return (len(load.open) + failed + 1) / weight
 
 
-def _by_latency(costs: list[float], members: Sequence[Member], clock: Clock) -> list[float]:
+class _More:
+    """What a configuration may count in besides open and failed calls."""
+
+    __slots__ = ("_clock", "_settings")
+
+    def __init__(self, settings: LeastLoaded, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+
+    @classmethod
+    def wanted(cls, settings: LeastLoaded, clock: Clock) -> _More | None:
+        """None if nothing more is to be counted in: then a pick pays for nothing."""
+        return cls(settings, clock) if settings.use_latency or settings.wants_reports() else None
+
+    def costs(self, costs: list[float], members: Sequence[Member]) -> list[float]:
+        """The costs with everything that is wanted."""
+        now = self._clock.monotonic()
+        settings = self._settings
+        if settings.reports != "off":
+            rows = [(member.load, member.weight) for member in members]
+            foreign = foreign_loads(rows, settings.report_depth, settings.report_fade, now)
+            if foreign is not None:
+                costs = [cost + more for cost, more in zip(costs, foreign, strict=True)]
+        return _by_latency(costs, members, now) if settings.use_latency else costs
+
+
+def _by_latency(costs: list[float], members: Sequence[Member], now: float) -> list[float]:
     """The costs times the latencies. Who has not answered yet is taken for average; as fast, it would be flooded."""
-    now = clock.monotonic()
     known = [None if (latency := member.load.latency) is None else latency.left(now) for member in members]
     seconds = [value for value in known if value is not None]
     if not seconds:

@@ -32,6 +32,7 @@ class NoLoad:
     open: tuple[()] = ()
     penalty: None = None
     latency: None = None
+    report: None = None
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from ..endpoint import Endpoint
 from ..errors import InvalidRequestError, PluginError
 from ..interfaces.balancer import ANY, PickInfo
 from ..interfaces.provider import Provider, Sign
+from ..load_report import ASK_FOR_REPORT
 from ..message import Headers, Request
 from ..pool.pool import EndpointView, Pool, PoolMember
 
@@ -108,6 +109,7 @@ class Route:
         self.tier = plan.tier
         self.provider: Provider = plan.provider
         self.pool: Pool[Lane] = Pool(service.balancer, self._lane, clock, random)
+        self._asks: Headers = ASK_FOR_REPORT if service.balancer.wants_reports() else ()
         self._clock = clock
         self.fault: PluginError | None = None
         """What the provider's plug-in did wrong with the last list; None if nothing."""
@@ -128,8 +130,9 @@ class Route:
     def _lane(self, endpoint: Endpoint) -> Lane:
         wire = self.provider.wire(endpoint)
         prefix = endpoint.base_path + wire.prefix
-        names = frozenset(name.lower() for name, _ in wire.headers)
-        return Lane(self, prefix, prefix or "/", wire.headers, names, wire.sign, wire.pack)
+        headers = wire.headers + self._asks
+        names = frozenset(name.lower() for name, _ in headers)
+        return Lane(self, prefix, prefix or "/", headers, names, wire.sign, wire.pack)
 
     @property
     def belief(self) -> Belief:

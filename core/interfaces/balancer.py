@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..endpoint import Endpoint
+from ..load_report import LoadReport
 
-__all__ = ["ANY", "Balancer", "BuildContext", "Latency", "Load", "Member", "Penalty", "PickInfo", "Picker"]
+__all__ = ["ANY", "Balancer", "BuildContext", "Latency", "Load", "Member", "Penalty", "PickInfo", "Picker", "Report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,21 @@ class Latency:
         return self.seconds * math.exp((self.at - now) / self.fade)
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an endpoint said last about its load, and what we knew at that moment.
+
+    Args:
+        load: What it said; it counts the calls of all clients.
+        at: Monotonic clock, in seconds, of its arrival.
+        open_calls: Open calls of this client there, at that moment.
+    """
+
+    load: LoadReport
+    at: float
+    open_calls: int
+
+
 class Load(Protocol):
     """How an endpoint is doing, as this client sees it. Owned by the core; read by pickers."""
 
@@ -86,6 +102,11 @@ class Load(Protocol):
     @property
     def latency(self) -> Latency | None:
         """How long it takes; None before its first good answer, and if the balancer does not ask for it."""
+        ...
+
+    @property
+    def report(self) -> Report | None:
+        """What it said last about its load; None before its first report, and if the balancer does not ask for it."""
         ...
 
 
@@ -164,6 +185,11 @@ class Balancer(BaseModel, ABC):
     def latency_memory(self) -> float | None:
         """Over how many average latencies the statistics forget one; None (default): they keep none at all."""
         return None
+
+    def wants_reports(self) -> bool:
+        """Whether calls are to ask endpoints for load reports, and the statistics to keep the last; False (default):
+        nothing is asked, and no answer is looked into."""
+        return False
 
     @abstractmethod
     def build(self, members: Sequence[Member], context: BuildContext) -> Picker:

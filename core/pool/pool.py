@@ -147,7 +147,8 @@ class Pool(Generic[T]):
 
     def _member(self, endpoint: Endpoint, weight: float, known: PoolMember[T] | None) -> PoolMember[T]:
         if known is None:
-            stats = EndpointStats(self._clock, self._balancer.latency_memory())
+            balancer = self._balancer
+            stats = EndpointStats(self._clock, balancer.latency_memory(), takes_reports=balancer.wants_reports())
             return PoolMember(endpoint, weight, stats, self._attach(endpoint))
         if known.endpoint == endpoint and known.weight == weight:
             return known

@@ -9,7 +9,8 @@ import threading
 from dataclasses import dataclass
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..interfaces.balancer import Latency, Penalty
+from ..interfaces.balancer import Latency, Penalty, Report
+from ..load_report import LoadReport, report_in
 from ..outcome import Action, Outcome, Verdict
 from .latency import after_answer
 from .penalty import after_failure, after_success
@@ -67,12 +68,14 @@ class EndpointStats:
     """Counts for one endpoint.
 
     Mutable state: `open`, a set, whose `add` and `discard` are atomic (also without the GIL), so that the path of a
-    pick needs no lock; `penalty` and `latency`, values that are replaced as a whole, so that they are read without a
-    lock; and the counters. All but `open` change in `record`, `record_broken` and `record_cancelled`, under `_lock`.
+    pick needs no lock; `penalty`, `latency` and `report`, values that are replaced as a whole, so that they are read
+    without a lock; and the counters. All but `open` change in `record`, `record_broken`, `record_cancelled` and
+    `take_report`, under `_lock`.
 
     Args:
         clock: Source of time, for penalty and latency.
         latency_memory: Average latencies over which a latency is forgotten; None (default): none is kept.
+        takes_reports: Whether answers are looked into for load reports. Default False.
     """
 
     __slots__ = (
@@ -85,19 +88,26 @@ class EndpointStats:
         "_lock",
         "_refusals",
         "_seconds",
+        "_takes_reports",
         "latency",
         "open",
         "penalty",
+        "report",
     )
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK, latency_memory: float | None = None) -> None:
+    def __init__(
+        self, clock: Clock = SYSTEM_CLOCK, latency_memory: float | None = None, *, takes_reports: bool = False
+    ) -> None:
         self.open: set[Lease] = set()
         self.penalty: Penalty | None = None
         """What the last failures count for, as calls; None if there were none."""
         self.latency: Latency | None = None
         """How long good answers take; None before the first, and if none is kept."""
+        self.report: Report | None = None
+        """What the endpoint said last about its load; None before its first report, and if none is kept."""
         self._clock = clock
         self._latency_memory = latency_memory
+        self._takes_reports = takes_reports
         self._lock = threading.Lock()
         self._attempts = 0
         self._errors = 0
@@ -122,6 +132,9 @@ class EndpointStats:
                 self._penalise(None)
                 return
             self._last_error = None
+            if self._takes_reports and outcome.reply is not None:
+                # An answer with its body is over at the endpoint, a streamed one has just begun there.
+                self._keep(report_in(outcome.headers), len(self.open) - bool(outcome.reply.content))
             if verdict.action is Action.OK:
                 if self.penalty is not None:
                     self.penalty = after_success(self.penalty, self._clock.monotonic())
@@ -133,6 +146,15 @@ class EndpointStats:
                 self._refusals += 1
             if _is_failure(outcome, verdict):
                 self._penalise(verdict.delay)
+
+    def take_report(self, load: LoadReport) -> None:
+        """Keep a load report that came by another way than an answer."""
+        with self._lock:
+            self._keep(load, len(self.open))
+
+    def _keep(self, load: LoadReport | None, open_calls: int) -> None:
+        if load is not None:
+            self.report = Report(load, self._clock.monotonic(), max(0, open_calls))
 
     def _penalise(self, delay: float | None) -> None:
         self.penalty = after_failure(self.penalty, self._clock.monotonic(), delay)

@@ -17,6 +17,7 @@ from random import Random
 from ..endpoint import Endpoint
 from ..errors import Phase, TransportError
 from ..interfaces.balancer import ANY, Balancer
+from ..load_report import LoadReport
 from ..message import Reply
 from ..outcome import OK, Outcome, Verdict, back_off, retry_elsewhere
 from ..pool.pool import Pool
@@ -33,7 +34,7 @@ _FAILED = 1  # the server has refused or dropped a call
 _GIVEN_UP = 2  # the client's time for a call is over
 _LISTED = 3  # the list of endpoints changes
 
-_ANSWER = Reply(200)
+_ANSWER = Reply(200, content=b"{}")
 _BUSY = Reply(503)
 _ELSEWHERE = retry_elsewhere(may_have_run=True)
 
@@ -79,6 +80,7 @@ class _Run:
         self.failed = 0
         self.nobody = 0
         self.open = 0
+        self.reported = [-math.inf] * scenario.clients
         # Errors are made once: a simulation of failures need not pay for their tracebacks.
         self.broken = TransportError("the simulated server failed", phase=Phase.WAIT)
         self.timed_out = TransportError("the simulated server did not answer", phase=Phase.WAIT, timed_out=True)
@@ -104,7 +106,10 @@ class _Run:
             while events and events[0][0] <= arrival:
                 self._step()
             clock.now = arrival
-            self._arrive(pools[int(whose() * clients)], work, is_counted=came >= first)
+            client = int(whose() * clients)
+            if self.scenario.report_every:
+                self._report(client, self.scenario.report_every)
+            self._arrive(pools[client], work, is_counted=came >= first)
             came += 1
         backlog = self.open
         while events:
@@ -125,6 +130,16 @@ class _Run:
         for pool in self.pools:
             pool.update(endpoints)
             pool.reap()
+
+    def _report(self, client: int, every: float) -> None:
+        """Tell the client how many calls each server has, if its last reports are old."""
+        now = self.clock.now
+        if now - self.reported[client] >= every:
+            self.reported[client] = now
+            for member in self.pools[client].members():
+                running, waiting = member.lane.depth()
+                named = {"num_requests_running": float(running), "num_requests_waiting": float(waiting)}
+                member.load.take_report(LoadReport(named=named))
 
     def _arrive(self, pool: Pool[Site], work: float, *, is_counted: bool) -> None:
         member = pool.pick(ANY)
@@ -165,7 +180,8 @@ class _Run:
             if following is not None:
                 self._at(site.begin(following, now), _DONE, following)
             if not job.is_over:
-                self._end(job, Outcome(Phase.DONE, now - job.arrived, _ANSWER), OK)
+                answer = _ANSWER if self.scenario.report_every != 0 else _reporting(site)
+                self._end(job, Outcome(Phase.DONE, now - job.arrived, answer), OK)
                 if job.is_counted:
                     self.latencies.append(now - job.arrived)
         elif what == _FAILED:
@@ -215,3 +231,10 @@ class _Run:
             backlog=backlog,
             open_at_end=sum(member.load.open_calls for pool in self.pools for member in pool.members()),
         )
+
+
+def _reporting(site: Site) -> Reply:
+    """An answer that says how many calls its server has, as vLLM writes it."""
+    running, waiting = site.depth()
+    value = f"TEXT named_metrics.num_requests_running={running}, named_metrics.num_requests_waiting={waiting}"
+    return Reply(200, (("endpoint-load-metrics", value),), b"{}")

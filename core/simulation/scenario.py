@@ -56,6 +56,9 @@ class Scenario:
         clients: How many clients; each has a pool of its own and knows nothing of the others. Default 4.
         timeout: Seconds after which a client gives a call up. Default: never.
         warm_up: Share of the first calls that no figure counts. Default 0.1.
+        report_every: Seconds after which a client, before its next call, gets a load report of every server: how many
+            calls run and wait there. 0: each answer carries the report of its server, as HTTP answers do. None
+            (default): there are none.
 
     Raises:
         ValueError: The scenario cannot be run; the text says why.
@@ -66,6 +69,7 @@ class Scenario:
     clients: int = 4
     timeout: float = math.inf
     warm_up: float = 0.1
+    report_every: float | None = None
 
     def __post_init__(self) -> None:
         if not self.servers:
@@ -78,6 +82,8 @@ class Scenario:
             raise ValueError(f"the timeout must be above 0, not {self.timeout!r}")
         if not 0 <= self.warm_up < 1:
             raise ValueError(f"the warm-up is a share from 0 up to 1, not {self.warm_up!r}")
+        if self.report_every is not None and not self.report_every >= 0:
+            raise ValueError(f"the time between reports must be 0 or more, not {self.report_every!r}")
         holes = any(isinstance(fault, BlackHole) for server in self.servers for fault in server.faults)
         if holes and self.timeout == math.inf:
             raise ValueError("a black hole needs a timeout, or its calls never end")

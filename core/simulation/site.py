@@ -79,6 +79,10 @@ class Site:
             self.waited += now - job.arrived
         return now + seconds
 
+    def depth(self) -> tuple[int, int]:
+        """How many calls run here and how many wait."""
+        return self.server.slots - self.free, sum(not job.is_over for job in self.queue)
+
     def following(self) -> Job | None:
         """The next call of the queue whose client still waits for it; out of the queue."""
         while self.queue:

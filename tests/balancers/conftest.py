@@ -12,7 +12,7 @@ from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.random import WeightedRandom
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
 from directlane.core.endpoint import Endpoint
-from directlane.core.interfaces.balancer import Balancer, Latency, Load, Member, Penalty
+from directlane.core.interfaces.balancer import Balancer, Latency, Load, Member, Penalty, Report
 
 
 @dataclass(slots=True)
@@ -22,6 +22,7 @@ class FakeLoad:
     open: set[int] = field(default_factory=set[int])
     penalty: Penalty | None = None
     latency: Latency | None = None
+    report: Report | None = None
 
     @property
     def open_calls(self) -> int:

@@ -39,6 +39,7 @@ class _Counted:
     open: set[int] = field(default_factory=set[int])
     penalty: None = None
     latency: None = None
+    report: None = None
 
     @property
     def open_calls(self) -> int:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+from typing import ClassVar
 
 import pytest
 
 from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
-from directlane.core.interfaces.balancer import Balancer
+from directlane.core.interfaces.balancer import Balancer, BuildContext, Member, Picker, PickInfo
 from directlane.core.simulation import (
     BlackHole,
     FastFailure,
@@ -140,3 +143,58 @@ def test_a_large_fleet_by_samples_is_near_the_full_scan(fleet: MakeFleet) -> Non
     sampled, full = simulate(scenario, LeastLoaded(), seed=1), simulate(scenario, LeastLoaded(full_scan=100), seed=1)
     turns = simulate(scenario, WeightedRoundRobin(), seed=1)
     assert full.p99 < sampled.p99 < 0.65 * turns.p99
+
+
+class RawReports(Balancer):
+    """What not to do: the endpoint with the shortest queue by its last report, whatever was sent there since."""
+
+    kind: ClassVar[str] = "raw_reports"
+
+    def wants_reports(self) -> bool:
+        return True
+
+    def build(self, members: Sequence[Member], context: BuildContext) -> Picker:
+        return _Raw(members, context.random)
+
+
+class _Raw:
+    def __init__(self, members: Sequence[Member], random: Random) -> None:
+        self._members = members
+        self._random = random
+
+    def pick(self, info: PickInfo) -> Member | None:
+        def depth(member: Member) -> float:
+            report = member.load.report
+            return 0.0 if report is None else math.fsum(report.load.named.values())
+
+        least = min(map(depth, self._members))
+        return self._random.choice([member for member in self._members if depth(member) == least])
+
+
+def test_l5_reports_help_many_clients(fleet: MakeFleet) -> None:
+    # Case G: 50 clients, load 0.8, a report of each server in each service time. Measured, p99 over seeds 1 and 2:
+    # 6.2 with reports, 16.6 without; the oracle of the shortest queue has 5.9.
+    blind = Scenario(fleet([1.0] * 10), Poisson(8.0, CALLS), clients=50)
+    told = replace(blind, report_every=1.0)
+    seeds = (1, 2)
+    assert _p99(told, LeastLoaded(reports="orca"), seeds) <= 0.5 * _p99(blind, LeastLoaded(), seeds)
+
+
+def test_l5_rare_reports_do_no_harm_to_few_clients(fleet: MakeFleet) -> None:
+    # Case A: 4 clients with 2 calls a second each, a report every 5 s, so one for 10 picks. Measured, p99 over seeds
+    # 1 and 2: 7.7 with reports, 8.1 without. Who follows them to the letter has more than twice as much.
+    blind = Scenario(fleet([1.0] * 10), Poisson(8.0, CALLS))
+    told = replace(blind, report_every=5.0)
+    seeds = (1, 2)
+    none = _p99(blind, LeastLoaded(), seeds)
+    assert _p99(told, LeastLoaded(reports="orca"), seeds) <= 1.0 * none
+    assert _p99(told, RawReports(), seeds) >= 2.0 * none
+
+
+def test_l5_reports_in_answers(fleet: MakeFleet) -> None:
+    # As HTTP servers send them: a client hears of a server only when it has an answer from there, at 50 clients every
+    # 60 service times. Even so: measured 0.79 of none at 50 clients and 0.89 at 4 (seeds 1 and 2).
+    for clients, limit in ((50, 0.9), (4, 1.0)):
+        blind = Scenario(fleet([1.0] * 10), Poisson(8.0, CALLS), clients=clients)
+        told = replace(blind, report_every=0.0)
+        assert _p99(told, LeastLoaded(reports="orca"), (1,)) <= limit * _p99(blind, LeastLoaded(), (1,))

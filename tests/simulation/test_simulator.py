@@ -183,6 +183,7 @@ def test_l7_all_counters_are_zero_after_any_storm(scenario: Scenario, balancer: 
         (lambda: Scenario([Server("a")], Poisson(1), timeout=0), "timeout must be above 0"),
         (lambda: Scenario([Server("a")], Poisson(1), warm_up=1), "warm-up"),
         (lambda: Scenario([Server("a", faults=[BlackHole()])], Poisson(1)), "needs a timeout"),
+        (lambda: Scenario([Server("a")], Poisson(1), report_every=math.nan), "time between reports"),
     ],
 )
 def test_what_cannot_be_run_is_refused(make: Callable[[], object], words: str) -> None:

@@ -309,3 +309,18 @@ def test_warm_opens_connections_before_calls_need_them(fleet: Fleet, anyio_backe
             assert (service.send()).ok
         # A server that has answered has accepted all that came before.
         assert [server.server.accepted_connections for server in fleet.servers[:2]] == [2, 2]
+
+
+@pytest.mark.parametrize(("reports", "asked"), [("orca", "text"), ("off", None)])
+def test_load_reports_are_asked_for_and_kept(single: Fleet, reports: str, asked: str | None) -> None:
+    said = (("endpoint-load-metrics", "TEXT named_metrics.num_requests_waiting=3"),)
+    single.servers[0].behaviour = lambda request: ServerReply(200, said, b"{}")
+    balancer = {"kind": "least_loaded", "reports": reports}
+    with Client.from_data(single.data(balancer=balancer)) as client:
+        service = client.service("svc")
+        service.send(b"[1]")
+        (member,) = service.routes[0].pool.members()
+    assert single.seen()[0].header("endpoint-load-metrics-format") == asked
+    report = member.load.report
+    assert (report is None) == (asked is None)
+    assert report is None or report.load.named == {"num_requests_waiting": 3.0}
