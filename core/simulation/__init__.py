@@ -6,20 +6,23 @@ thinks in; only the penalty for failures is told in seconds.
 """
 
 from .arrivals import Arrivals, Poisson, Recorded, Steady
-from .faults import BlackHole, FastFailure, Fault, Slow
+from .faults import BlackHole, FastFailure, Fault, Slow, WarmUp
 from .figures import ServerFigures, SimulationResult
+from .keys import Keys, UniformKeys, ZipfKeys
 from .run import simulate
-from .scenario import Scenario, Server
+from .scenario import ClientDeploy, Scenario, Server
 from .work import ConstantWork, ExponentialWork, HeavyTail, Work
 
 __all__ = [
     "Arrivals",
     "BlackHole",
+    "ClientDeploy",
     "ConstantWork",
     "ExponentialWork",
     "FastFailure",
     "Fault",
     "HeavyTail",
+    "Keys",
     "Poisson",
     "Recorded",
     "Scenario",
@@ -28,6 +31,9 @@ __all__ = [
     "SimulationResult",
     "Slow",
     "Steady",
+    "UniformKeys",
+    "WarmUp",
     "Work",
+    "ZipfKeys",
     "simulate",
 ]

@@ -1,11 +1,11 @@
-"""What can be wrong with a simulated server, and when. Faults that hold at the same time: the first one counts."""
+"""What can be wrong with a simulated server, and when. Of faults that hold at the same time, the first counts."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-__all__ = ["BlackHole", "FastFailure", "Fault", "Slow"]
+__all__ = ["BlackHole", "FastFailure", "Fault", "Slow", "WarmUp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +56,39 @@ class Slow:
         if not 0 < self.factor < math.inf:
             raise ValueError(f"the factor must be above 0, not {self.factor!r}; for a dead server take a BlackHole")
 
+    def factor_at(self, now: float) -> float:  # noqa: ARG002 - the same question as to a server that warms up
+        """What the speed is multiplied by."""
+        return self.factor
 
-Fault = BlackHole | FastFailure | Slow
+
+@dataclass(frozen=True, slots=True)
+class WarmUp:
+    """Is slow at first and gains speed evenly: caches fill, code is compiled. A call keeps the speed it began with.
+
+    Args:
+        seconds: How long it takes; above 0.
+        factor: The speed at the start, as a part of the full one; above 0, and 1 at most. Default 0.1.
+        start: Second from which on; for a server that joins, the second at which it does. Default 0.
+    """
+
+    seconds: float
+    factor: float = 0.1
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds < math.inf:
+            raise ValueError(f"a warm-up must take more than 0 seconds, not {self.seconds!r}")
+        if not 0 < self.factor <= 1:
+            raise ValueError(f"the factor of a warm-up is above 0 and 1 at most, not {self.factor!r}")
+
+    @property
+    def end(self) -> float:
+        """Second at which it has its full speed."""
+        return self.start + self.seconds
+
+    def factor_at(self, now: float) -> float:
+        """What the speed is multiplied by, from `factor` to 1."""
+        return self.factor + (1.0 - self.factor) * (now - self.start) / self.seconds
+
+
+Fault = BlackHole | FastFailure | Slow | WarmUp

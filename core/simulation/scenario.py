@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from .arrivals import Arrivals
 from .faults import BlackHole, Fault
+from .keys import Keys
 
-__all__ = ["Scenario", "Server"]
+__all__ = ["ClientDeploy", "Scenario", "Server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,25 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientDeploy:
+    """Every client is replaced once, one after the other, by one whose statistics are empty.
+
+    The old one finishes its open calls.
+
+    Args:
+        start: Second at which the first client is replaced.
+        pause: Seconds until the next one. Default 0: all at once.
+    """
+
+    start: float
+    pause: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < math.inf or not 0 <= self.pause < math.inf:
+            raise ValueError(f"a deploy starts at 0 or later, with a pause of 0 or more, not {self!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Servers, clients and calls.
 
@@ -54,11 +74,15 @@ class Scenario:
         servers: At least one, with different names.
         arrivals: The calls of all clients together; each belongs to a client by chance.
         clients: How many clients; each has a pool of its own and knows nothing of the others. Default 4.
-        timeout: Seconds after which a client gives a call up. Default: never.
+        timeout: Seconds after which a client gives an attempt up. Default: never.
         warm_up: Share of the first calls that no figure counts. Default 0.1.
+        keys: Affinity keys of the calls. Default: none has a key.
+        attempts: How many endpoints a call may try, each of them once. The next is asked as soon as one fails, whatever
+            a `Retry-After` says. Default 1: no call is tried again, so that the choice alone is measured.
         report_every: Seconds after which a client, before its next call, gets a load report of every server: how many
             calls run and wait there. 0: each answer carries the report of its server, as HTTP answers do. None
             (default): there are none.
+        deploys: When the clients are replaced. Default: never.
 
     Raises:
         ValueError: The scenario cannot be run; the text says why.
@@ -69,7 +93,10 @@ class Scenario:
     clients: int = 4
     timeout: float = math.inf
     warm_up: float = 0.1
+    keys: Keys | None = None
+    attempts: int = 1
     report_every: float | None = None
+    deploys: Sequence[ClientDeploy] = ()
 
     def __post_init__(self) -> None:
         if not self.servers:
@@ -82,6 +109,8 @@ class Scenario:
             raise ValueError(f"the timeout must be above 0, not {self.timeout!r}")
         if not 0 <= self.warm_up < 1:
             raise ValueError(f"the warm-up is a share from 0 up to 1, not {self.warm_up!r}")
+        if self.attempts < 1:
+            raise ValueError(f"a call needs an attempt, not {self.attempts!r}")
         if self.report_every is not None and not self.report_every >= 0:
             raise ValueError(f"the time between reports must be 0 or more, not {self.report_every!r}")
         holes = any(isinstance(fault, BlackHole) for server in self.servers for fault in server.faults)

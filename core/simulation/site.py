@@ -4,27 +4,57 @@ from __future__ import annotations
 
 from collections import deque
 
+from ..interfaces.balancer import ANY, PickInfo
+from ..pool.pool import Pool
 from ..pool.statistics import EndpointStats, Lease
-from .faults import BlackHole, FastFailure, Slow
+from .faults import BlackHole, FastFailure
 from .scenario import Server
 
-__all__ = ["Job", "Site"]
+__all__ = ["Call", "Job", "Site"]
+
+
+class Call:
+    """One call of a client, with all of its attempts.
+
+    Args:
+        pool: The pool of its client.
+        arrived: Second of its arrival.
+        work: Seconds of work on a server of speed 1.
+        attempts: How many it may make.
+        is_counted: False for the calls of the warm-up.
+        key: Its affinity key, if there are keys.
+    """
+
+    __slots__ = ("arrived", "attempts", "info", "is_counted", "pool", "work")
+
+    def __init__(
+        self, pool: Pool[Site], arrived: float, work: float, attempts: int, *, is_counted: bool, key: bytes | None
+    ) -> None:
+        self.pool = pool
+        self.arrived = arrived
+        self.work = work
+        self.attempts = attempts
+        self.is_counted = is_counted
+        self.info = ANY if key is None else PickInfo(key=key)
+
+    def goes_elsewhere(self, tried: str) -> bool:
+        """Count a failed attempt; whether another one may follow, which leaves out the endpoints that were tried."""
+        self.attempts -= 1
+        self.info = PickInfo(excluded=(*self.info.excluded, tried), key=self.info.key)
+        return self.attempts > 0
 
 
 class Job:
-    """One call on its way. `is_over`: its client has an answer or has given up."""
+    """One attempt of a call on its way. `is_over`: its client has an answer or has given up."""
 
-    __slots__ = ("arrived", "is_counted", "is_over", "lease", "site", "stats", "work")
+    __slots__ = ("call", "is_over", "lease", "site", "started", "stats")
 
-    def __init__(
-        self, site: Site, stats: EndpointStats, lease: Lease, arrived: float, work: float, *, is_counted: bool
-    ) -> None:
+    def __init__(self, call: Call, site: Site, stats: EndpointStats, started: float) -> None:
+        self.call = call
         self.site = site
         self.stats = stats
-        self.lease = lease
-        self.arrived = arrived
-        self.work = work
-        self.is_counted = is_counted
+        self.lease = Lease(stats, started)
+        self.started = started
         self.is_over = False
 
 
@@ -35,6 +65,7 @@ class Site:
         "begun",
         "busy_seconds",
         "failed",
+        "fair",
         "free",
         "is_faulty",
         "longest_queue",
@@ -50,6 +81,7 @@ class Site:
         self.queue: deque[Job] = deque()
         self.free = server.slots
         self.picks = 0
+        self.fair = 0.0
         self.failed = 0
         self.begun = 0
         self.waited = 0.0
@@ -59,25 +91,26 @@ class Site:
     def outage(self, now: float) -> BlackHole | FastFailure | None:
         """Why it would not even queue a call now."""
         for fault in self.server.faults:
-            if not isinstance(fault, Slow) and fault.start <= now < fault.end:
+            if isinstance(fault, BlackHole | FastFailure) and fault.start <= now < fault.end:
                 return fault
         return None
 
     def begin(self, job: Job, now: float) -> float:
         """Take a slot for the call; the second at which it will be done."""
-        speed = self.server.speed
-        if self.is_faulty:
-            for fault in self.server.faults:
-                if isinstance(fault, Slow) and fault.start <= now < fault.end:
-                    speed *= fault.factor
-                    break
-        seconds = job.work / speed
+        seconds = job.call.work / self._speed(now)
         self.free -= 1
         self.busy_seconds += seconds
-        if job.is_counted:
+        if job.call.is_counted:
             self.begun += 1
-            self.waited += now - job.arrived
+            self.waited += now - job.started
         return now + seconds
+
+    def _speed(self, now: float) -> float:
+        if self.is_faulty:
+            for fault in self.server.faults:
+                if not isinstance(fault, BlackHole | FastFailure) and fault.start <= now < fault.end:
+                    return self.server.speed * fault.factor_at(now)
+        return self.server.speed
 
     def depth(self) -> tuple[int, int]:
         """How many calls run here and how many wait."""
