@@ -7,7 +7,7 @@ room.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from math import inf
 
@@ -43,7 +43,7 @@ class Bound:
         self._weights = [weight / largest for weight in weights]  # their sum is then no larger than N
         total = sum(self._weights)
         # A hair less, so that a product which is a whole number is never taken for one more.
-        self._room = [inf if factor is None else factor * weight / total * _HAIR for weight in self._weights]
+        self._room = None if factor is None else [factor * weight / total * _HAIR for weight in self._weights]
         self._looks = count()
         self._every = 1 if len(members) <= EXACT else len(members) // _LOOKS
         self._counted = (0, 0)
@@ -52,21 +52,34 @@ class Bound:
         """Whether the endpoint may get one more call."""
         here = len(self._open[place])
         # For a whole number A, A < ceil(x) is A < x. An idle endpoint has room whatever the others do.
-        return not here or here < self._room[place] * (self.total() + 1)
+        if not here or self._room is None:
+            return True
+        total = sum(map(len, self._open)) if self._every == 1 else self._lately()
+        return here < self._room[place] * (total + 1)
 
-    def total(self) -> int:
-        """Open calls of all endpoints; with more than 64 of them, as counted N / 16 looks ago at most."""
-        if self._every > 1:
-            look = next(self._looks)
-            total, until = self._counted
-            if look < until:
-                return total
-            total = sum(map(len, self._open))
-            self._counted = (total, look + self._every)
+    def _lately(self) -> int:
+        """Open calls of all endpoints, as counted N / 16 looks ago at most."""
+        look = next(self._looks)
+        total, until = self._counted
+        if look < until:
             return total
-        return sum(map(len, self._open))
+        total = sum(map(len, self._open))
+        self._counted = (total, look + self._every)
+        return total
 
-    def fullness(self, place: int) -> float:
-        """Open calls over weight: who has least when nobody has room."""
-        weight = self._weights[place]
-        return len(self._open[place]) / weight if weight else inf
+    def first_with_room(self, places: Iterable[int]) -> int | None:
+        """The first of some places that has room. If none has: the one with the fewest open calls for its weight. None
+        if there are none at all. The open calls of all are counted once."""
+        room = self._room
+        total = sum(map(len, self._open)) if self._every == 1 else self._lately()
+        fallback: int | None = None
+        least = inf
+        for place in places:
+            here = len(self._open[place])
+            if not here or room is None or here < room[place] * (total + 1):
+                return place
+            weight = self._weights[place]
+            fullness = here / weight if weight else inf
+            if fallback is None or fullness < least:
+                fallback, least = place, fullness
+        return fallback

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from zlib import crc32
 
-__all__ = ["WORD", "Lanes", "identity_words", "key_hash", "mixed"]
+__all__ = ["WORD", "Lanes", "identity_points", "identity_words", "key_hash", "mixed"]
 
 WORD = 2**32
 """Hashes are below this."""
@@ -26,6 +26,9 @@ WORD = 2**32
 # Odd numbers with an even mixture of bits: 2**32 over the golden ratio, and a constant of MurmurHash3.
 _FIRST = 0x9E3779B1
 _SECOND = 0x85EBCA6B
+_BLOCK = 16
+"""So many numbers come from one longest hash of BLAKE2b."""
+
 _SHIFT = 15
 """Of a product of two 32-bit numbers, the bits from here on depend on most bits of both."""
 
@@ -41,18 +44,32 @@ def mixed(hashed: int) -> int:
     return half * _SECOND >> _SHIFT & 0xFFFFFFFF
 
 
-def identity_words(identity: str, count: int, block: int = 0) -> tuple[int, ...]:
-    """Numbers below 2**32 that belong to an identity.
+def identity_words(identity: str, count: int) -> tuple[int, ...]:
+    """Numbers below 2**32 that belong to an identity. Another count gives other numbers.
 
     Args:
         identity: The endpoint's id.
         count: How many, 1 to 16.
-        block: Which block of numbers, for those who need more than 16.
     """
+    return struct.unpack(f"<{count}I", blake2b(_text(identity), digest_size=4 * count).digest())
+
+
+def identity_points(identity: str, count: int) -> tuple[int, ...]:
+    """Numbers below 2**32 that belong to an identity, as many as wanted. A smaller count gives the first of them.
+
+    Args:
+        identity: The endpoint's id.
+        count: How many, 1 or more.
+    """
+    text = _text(identity)
+    blocks = range(-(-count // _BLOCK))
+    numbers = b"".join([blake2b(text, salt=block.to_bytes(8, "little")).digest() for block in blocks])
+    return struct.unpack_from(f"<{count}I", numbers)
+
+
+def _text(identity: str) -> bytes:
     # `surrogatepass`: an id may come from JSON, which allows half a character.
-    text = identity.encode("utf-8", "surrogatepass")
-    digest = blake2b(text, digest_size=4 * count, salt=block.to_bytes(8, "little")).digest()
-    return struct.unpack(f"<{count}I", digest)
+    return identity.encode("utf-8", "surrogatepass")
 
 
 class Lanes:
@@ -66,25 +83,27 @@ class Lanes:
         identities: The ids. May be none.
     """
 
-    __slots__ = ("_before", "_between", "_low", "_ones", "_size", "_unpack")
+    __slots__ = ("_before", "_between", "_even", "_low", "_ones", "_size", "_unpack")
 
     def __init__(self, identities: Sequence[str]) -> None:
         count = len(identities)
         words = [identity_words(identity, 2) for identity in identities]
         self._ones = _side_by_side([1] * count)
         self._low = _side_by_side([WORD - 1] * count)
+        self._even = _side_by_side([WORD - 2] * count)
         self._before = _side_by_side([first for first, _ in words])
         self._between = _side_by_side([second for _, second in words])
         self._size = 8 * count
         self._unpack = struct.Struct(f"<{count}Q").unpack
 
-    def hashes(self, hashed: int) -> tuple[int, ...]:
-        """For a key's hash, one odd number below 2**32 for each identity, in their order."""
-        low = self._low
+    def distances(self, hashed: int) -> tuple[int, ...]:
+        """For a key's hash, one even number from 0 to 2**32 - 2 for each identity, in their order. The least wins.
+
+        Even, so that 1 - (distance + 1) / 2**32 is never 0: a logarithm is taken of it.
+        """
         x = (self._before ^ hashed * self._ones) * _FIRST
-        x = (x >> _SHIFT & low ^ self._between) * _SECOND
-        # Odd: a logarithm is taken of it, so it must not be 0.
-        return self._unpack((x >> _SHIFT & low | self._ones).to_bytes(self._size, "little"))
+        x = (x >> _SHIFT & self._low ^ self._between) * _SECOND
+        return self._unpack((x >> _SHIFT & self._even ^ self._even).to_bytes(self._size, "little"))
 
 
 def _side_by_side(words: Sequence[int]) -> int:

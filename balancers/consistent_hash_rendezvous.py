@@ -1,19 +1,25 @@
 """Weighted rendezvous: every endpoint draws a number for the key; they are ordered by it.
 
-With u in (0, 1) from the hash of key and identity, the score is ln(u) / weight and the highest comes first. The first
-of a key is an endpoint with a probability of exactly its share, and so it is among those that are left when some are
-not there: nobody's number depends on anybody else. A pick takes O(N).
+With u in (0, 1) from the hash of key and identity, the cost is -ln(u) / weight and the least comes first. The first of
+a key is an endpoint with a probability of exactly its share, and so it is among those that are left when some are not
+there: nobody's number depends on anybody else. A pick takes O(N).
+
+The hash gives the distance d of u from 1: u = 1 - (d + 1) / 2**32. With equal weights the order of the distances is
+that of the costs. With others, most keys need two logarithms and not N, since -ln(u) >= 1 - u: no cost is below
+distance / weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import log
+from math import inf, log
+from operator import mul
 
 from .consistent_hash_hashing import WORD, Lanes
 
 __all__ = ["Rendezvous"]
 
+_LAST = WORD - 1
 _LOG_WORD = log(WORD)
 
 
@@ -25,30 +31,42 @@ class Rendezvous:
         weights: Their weights, finite and above 0.
     """
 
-    __slots__ = ("_hashes", "_per_weight")
+    __slots__ = ("_distances", "_per_weight")
 
     def __init__(self, identities: Sequence[str], weights: Sequence[float]) -> None:
-        self._hashes = Lanes(identities).hashes
-        # With equal weights the number itself gives the same order, without a logarithm.
+        self._distances = Lanes(identities).distances
         self._per_weight = None if len(set(weights)) == 1 else [_inverse(weight) for weight in weights]
-
-    def _scores(self, hashed: int) -> Sequence[float]:
-        numbers = self._hashes(hashed)
-        if self._per_weight is None:
-            return numbers
-        return [(log(number) - _LOG_WORD) * inverse for number, inverse in zip(numbers, self._per_weight, strict=True)]
 
     def first(self, hashed: int) -> int:
         """The key's first place."""
-        scores = self._scores(hashed)
-        return scores.index(max(scores))
+        distances = self._distances(hashed)
+        per_weight = self._per_weight
+        if per_weight is None:
+            return distances.index(min(distances))
+        floors = list(map(mul, distances, per_weight))
+        place = floors.index(min(floors))
+        cost = (_LOG_WORD - log(_LAST - distances[place])) * per_weight[place] * WORD
+        floors[place] = inf
+        if cost < min(floors):
+            return place
+        costs = _costs(distances, per_weight)
+        return costs.index(min(costs))
 
     def order(self, hashed: int) -> Iterator[int]:
         """All places, the key's first one first."""
-        scores = self._scores(hashed)
-        return iter(sorted(range(len(scores)), key=scores.__getitem__, reverse=True))
+        distances = self._distances(hashed)
+        costs = distances if self._per_weight is None else _costs(distances, self._per_weight)
+        return iter(sorted(range(len(costs)), key=costs.__getitem__))
+
+
+def _costs(distances: Sequence[int], per_weight: Sequence[float]) -> list[float]:
+    # In units of 1/2**32, as the distances are. Rounding takes away less than the 1 that a distance lacks.
+    return [
+        (_LOG_WORD - log(_LAST - distance)) * inverse * WORD
+        for distance, inverse in zip(distances, per_weight, strict=True)
+    ]
 
 
 def _inverse(weight: float) -> float:
-    """1 / weight; infinite if that is too large for a float, which puts the place last."""
-    return 1 / weight if weight > 1e-300 else float("inf")
+    """1 / weight; the largest float, less some room for products, if that is too large: it puts the place last."""
+    return 1 / weight if weight > 1e-280 else 1e280
