@@ -8,8 +8,8 @@ same one.
 A failed call counts as one that is still open, for seconds (`core/pool/penalty.py`), so that an endpoint that fails
 fast does not look idle and draw the traffic.
 
-If wanted, what other clients have open there is added, as the endpoint reports it (`least_loaded_reports.py`), and the
-cost is multiplied by how long the endpoint takes to answer, as its statistics have learnt.
+If wanted, more counts: sizes of calls, what other clients have open there, how long the endpoint takes to answer
+(`least_loaded_cost.py`).
 
 Small fleets are looked at as a whole. Of large ones a few different endpoints are drawn by weight, and the least loaded
 of them wins: nearly as even, at a cost that does not grow with the fleet.
@@ -18,7 +18,7 @@ of them wins: nearly as even, at a cost that does not grow with the fleet.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum, inf
+from math import inf
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -26,7 +26,7 @@ from pydantic import Field
 from ..core.clock import Clock
 from ..core.fields import Duration
 from ..core.interfaces.balancer import Balancer, BuildContext, Load, Member, Picker, PickInfo
-from .least_loaded_reports import foreign_loads
+from .least_loaded_cost import FullCost
 from .lottery import Lottery
 from .whole_weights import is_usable, whole_weights
 
@@ -70,6 +70,16 @@ class LeastLoaded(Balancer):
         description="For use_latency: over how many average latencies a latency is forgotten. Less than 30 is mostly "
         "chance; more is slow to see a change.",
     )
+    use_age: bool = Field(
+        default=False,
+        description="Raise the cost of an endpoint whose open calls are older on average than an answer takes there: "
+        "it may hang. Leave it off if answers are streamed, which are open for longer than their beginning takes.",
+    )
+    work: Literal["calls", "size"] = Field(
+        default="calls",
+        description="What open work is counted in. calls: each is 1. size: each is the `size` that the caller gives "
+        "with it (tokens, bytes), 1 if none. For calls that differ much in work, if you know by how much.",
+    )
     reports: Literal["off", "orca"] = Field(
         default="off",
         description="orca: ask the servers to say in their answers how many calls they have (header "
@@ -91,7 +101,7 @@ class LeastLoaded(Balancer):
     def latency_memory(self) -> float | None:
         """How long the statistics must remember latencies, if they are used: for reports they are the pace."""
         paced = self.reports != "off" and self.report_fade is None
-        return self.memory if self.use_latency or paced else None
+        return self.memory if self.use_latency or self.use_age or paced else None
 
     def wants_reports(self) -> bool:
         """Whether servers are asked for reports."""
@@ -108,24 +118,25 @@ class LeastLoaded(Balancer):
 class _Scan:
     """Looks at every member. Never changes, takes no lock: what it reads are single values."""
 
-    __slots__ = ("_clock", "_members", "_more", "_random", "_rows")
+    __slots__ = ("_clock", "_full", "_members", "_random", "_rows")
 
     def __init__(self, members: Sequence[Member], settings: LeastLoaded, context: BuildContext) -> None:
         self._members = tuple(members)
         self._rows = [(member.load.open, member.load, member.weight) for member in members]
-        self._more = _More.wanted(settings, context.clock)
+        self._full = _full_cost(settings, context.clock)
         self._clock = context.clock
         self._random = context.random.random
 
     def pick(self, info: PickInfo) -> Member | None:
         """The member of least cost; None if every member is excluded or there is none."""
-        # Divided, not multiplied by the inverse: 2/2 and 1/1 must be equal to the last bit.
-        costs = [
-            (len(calls) + 1) / weight if load.penalty is None else _cost(load, weight, self._clock)
-            for calls, load, weight in self._rows
-        ]
-        if self._more is not None:
-            costs = self._more.costs(costs, self._members)
+        if self._full is None:
+            # Divided, not multiplied by the inverse: 2/2 and 1/1 must be equal to the last bit.
+            costs = [
+                (len(calls) + 1) / weight if load.penalty is None else _cost(load, weight, self._clock)
+                for calls, load, weight in self._rows
+            ]
+        else:
+            costs = self._full.of(self._members, info)
         if info.excluded:
             for place, member in enumerate(self._members):
                 if member.endpoint.id in info.excluded:
@@ -150,20 +161,19 @@ class _Scan:
 class _Sample:
     """Looks at a few members, drawn by weight: a heavy one must be seen as often as it is to be picked."""
 
-    __slots__ = ("_clock", "_lottery", "_more", "_samples")
+    __slots__ = ("_clock", "_full", "_lottery", "_samples")
 
     def __init__(self, members: Sequence[Member], settings: LeastLoaded, context: BuildContext) -> None:
         weights = whole_weights([member.weight for member in members], _PARTS)
         self._lottery = Lottery(members, weights, context.random)
         self._samples = settings.samples
-        self._more = _More.wanted(settings, context.clock)
+        self._full = _full_cost(settings, context.clock)
         self._clock = context.clock
 
     def pick(self, info: PickInfo) -> Member | None:
         """The member of least cost among the drawn; None if every member is excluded or there is none."""
         lottery = self._lottery
         drawn: list[Member] = []
-        costs: list[float] = []
         for _ in range(self._samples):
             member = None if info.excluded else lottery.draw()
             if member is None or member in drawn:
@@ -172,53 +182,36 @@ class _Sample:
                 if member is None:
                     break
             drawn.append(member)
-            load = member.load
-            weight = member.weight
-            costs.append((len(load.open) + 1) / weight if load.penalty is None else _cost(load, weight, self._clock))
         if not drawn:
             return None
-        if self._more is not None:
-            costs = self._more.costs(costs, drawn)
+        if self._full is None:
+            costs = [
+                (len(member.load.open) + 1) / member.weight
+                if member.load.penalty is None
+                else _cost(member.load, member.weight, self._clock)
+                for member in drawn
+            ]
+        else:
+            costs = self._full.of(drawn, info)
         return drawn[costs.index(min(costs))]  # of equals the first: they come in the order of chance
+
+
+def _full_cost(settings: LeastLoaded, clock: Clock) -> FullCost | None:
+    """None if open and failed calls are all that counts: then a pick pays for nothing else."""
+    by_size = settings.work == "size"
+    if not (by_size or settings.use_latency or settings.use_age or settings.wants_reports()):
+        return None
+    return FullCost(
+        clock,
+        by_size=by_size,
+        by_latency=settings.use_latency,
+        by_age=settings.use_age,
+        depth=settings.report_depth if settings.wants_reports() else (),
+        fade=settings.report_fade,
+    )
 
 
 def _cost(load: Load, weight: float, clock: Clock) -> float:
     penalty = load.penalty
     failed = 0.0 if penalty is None else penalty.left(clock.monotonic())
     return (len(load.open) + failed + 1) / weight
-
-
-class _More:
-    """What a configuration may count in besides open and failed calls."""
-
-    __slots__ = ("_clock", "_settings")
-
-    def __init__(self, settings: LeastLoaded, clock: Clock) -> None:
-        self._settings = settings
-        self._clock = clock
-
-    @classmethod
-    def wanted(cls, settings: LeastLoaded, clock: Clock) -> _More | None:
-        """None if nothing more is to be counted in: then a pick pays for nothing."""
-        return cls(settings, clock) if settings.use_latency or settings.wants_reports() else None
-
-    def costs(self, costs: list[float], members: Sequence[Member]) -> list[float]:
-        """The costs with everything that is wanted."""
-        now = self._clock.monotonic()
-        settings = self._settings
-        if settings.reports != "off":
-            rows = [(member.load, member.weight) for member in members]
-            foreign = foreign_loads(rows, settings.report_depth, settings.report_fade, now)
-            if foreign is not None:
-                costs = [cost + more for cost, more in zip(costs, foreign, strict=True)]
-        return _by_latency(costs, members, now) if settings.use_latency else costs
-
-
-def _by_latency(costs: list[float], members: Sequence[Member], now: float) -> list[float]:
-    """The costs times the latencies. Who has not answered yet is taken for average; as fast, it would be flooded."""
-    known = [None if (latency := member.load.latency) is None else latency.left(now) for member in members]
-    seconds = [value for value in known if value is not None]
-    if not seconds:
-        return costs
-    average = fsum(seconds) / len(seconds)
-    return [cost * (average if value is None else value) for cost, value in zip(costs, known, strict=True)]

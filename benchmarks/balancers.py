@@ -33,6 +33,10 @@ class NoLoad:
     penalty: None = None
     latency: None = None
     report: None = None
+    open_work: float = 0.0
+
+    def open_age(self, now: float) -> float:  # noqa: ARG002 - the contract
+        return 0.0
 
 
 @dataclass(slots=True)

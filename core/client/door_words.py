@@ -36,6 +36,10 @@ _RETRY_COUNT = "x-stainless-retry-count"
 """The SDKs of OpenAI and Anthropic say here how often they have repeated the request by themselves."""
 
 
+_GIVEN = {"key", "repeatable", "size"}
+"""What `extensions["directlane"]` of a request may hold."""
+
+
 class RepeatedRetriesWarning(UserWarning):
     """An SDK repeats, through a door, what directlane repeats already: set its `max_retries=0`."""
 
@@ -91,6 +95,7 @@ class DoorOptions(TypedDict):
     key: str | bytes | None
     timeout: float | None
     repeatable: bool | None
+    size: float | None
 
 
 def door_url(service: str) -> str:
@@ -146,9 +151,11 @@ class DoorWords:
                 is_streamed = True
         extensions = request.extensions
         given = cast("Mapping[str, object]", extensions.get("directlane") or {})
-        if given and not given.keys() <= {"key", "repeatable"}:
-            unknown = ", ".join(sorted(given.keys() - {"key", "repeatable"}))
-            raise ValueError(f"unknown names in extensions['directlane']: {unknown}; there are key and repeatable")
+        if given and not given.keys() <= _GIVEN:
+            unknown = ", ".join(sorted(given.keys() - _GIVEN))
+            raise ValueError(
+                f"unknown names in extensions['directlane']: {unknown}; there are key, repeatable and size"
+            )
         timeouts = cast("Mapping[str, float | None]", extensions.get("timeout") or {})
         options = DoorOptions(
             path=url.raw_path.decode("ascii"),
@@ -157,6 +164,7 @@ class DoorWords:
             key=cast("str | bytes | None", given.get("key")),
             timeout=timeouts.get("read") or None,
             repeatable=cast("bool | None", given.get("repeatable")),
+            size=cast("float | None", given.get("size")),
         )
         return options, is_streamed
 

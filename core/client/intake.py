@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -54,13 +55,14 @@ class Intake:
         key: str | bytes | None,
         timeout: float | None,
         repeatable: bool | None,
+        size: float | None = None,
         is_streamed: bool = False,
     ) -> Call:
         """A call that begins now.
 
         Raises:
             InvalidRequestError: The method, the path or a header field cannot be sent.
-            ValueError: The timeout is not above 0.
+            ValueError: The timeout is not above 0, or the size is not a finite number of 0 or more.
         """
         if timeout is None:
             timeout = self._timeout
@@ -94,6 +96,10 @@ class Intake:
         request = Request(method, path, fields, content)
         if key is None and self.affinity is not None:
             key = self.affinity.key(request)
+        if size is None:
+            size = 1.0
+        elif not 0 <= size < math.inf:
+            raise ValueError(f"size must be a number of 0 or more, in any unit, not {size!r}")
         now = self._clock.monotonic()
         return Call(
             request,
@@ -103,4 +109,5 @@ class Intake:
             key=key.encode() if isinstance(key, str) else key,
             is_streamed=is_streamed,
             is_decoded=is_decoded,
+            size=size,
         )

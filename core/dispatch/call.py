@@ -27,6 +27,7 @@ class Call:
         excluded: Ids of endpoints that the caller does not want.
         is_streamed: Whether the caller reads the answer piece by piece; its lease then outlives the dispatch.
         is_decoded: Whether the shell undoes the answer's content codings: it was the shell that asked for them.
+        size: Expected work in the caller's unit, for balancers that count work and not calls.
         attempt: The last attempt; set by the shell when it performs one.
         body: For a streamed call, the body that is still on the wire; set by the shell.
     """
@@ -39,6 +40,7 @@ class Call:
     excluded: frozenset[str] = _NONE
     is_streamed: bool = False
     is_decoded: bool = False
+    size: float = 1.0
     attempt: Attempt | None = None
     body: Body | AsyncBody | None = None
 

@@ -79,7 +79,7 @@ class Dispatcher:
             DeadlineError: The time is over.
             PluginError: The provider failed to classify an answer.
         """
-        member = self.routing.pick(call.key, call.excluded)
+        member = self.routing.pick(call.key, call.excluded, call.size)
         if member is None:
             raise self._nobody(call)
         if self._clock.monotonic() >= call.deadline:
@@ -129,7 +129,7 @@ class Dispatcher:
         total = remaining if settings.attempt_timeout is None else min(remaining, settings.attempt_timeout)
         request = member.lane.complete(call.request, self._clock)
         timeouts = Timeouts(min(settings.connect_timeout, total), total, call.may_repeat)
-        lease = Lease(member.load, now)
+        lease = Lease(member.load, now, call.size)
         return Attempt(member, lease, request, timeouts, number)
 
     def _elsewhere(
@@ -150,7 +150,7 @@ class Dispatcher:
         else:
             story.tried |= {member.endpoint.id}
 
-        following = self.routing.pick(call.key, story.tried)
+        following = self.routing.pick(call.key, story.tried, call.size)
         is_second_round = following is None
         if is_second_round:
             story.tried = call.excluded
@@ -164,7 +164,8 @@ class Dispatcher:
         if self._clock.monotonic() >= call.deadline:
             return None
         # The list may have changed meanwhile.
-        return self.routing.pick(call.key, story.tried) or self.routing.pick(call.key, call.excluded)
+        pick = self.routing.pick
+        return pick(call.key, story.tried, call.size) or pick(call.key, call.excluded, call.size)
 
     def _may_repeat(self, call: Call, story: _Story, outcome: Outcome, verdict: Verdict) -> bool:
         if len(story.records) >= self.settings.attempts:

@@ -193,9 +193,9 @@ class Routing:
         self.tiers = [list(tier) for _, tier in groupby(ordered, key=lambda route: route.tier)]
         self._only = self.routes[0] if len(self.routes) == 1 else None
 
-    def pick(self, key: bytes | None, excluded: frozenset[str]) -> RouteMember | None:
+    def pick(self, key: bytes | None, excluded: frozenset[str], size: float = 1.0) -> RouteMember | None:
         """A member for the next attempt; None if no route has one that is not excluded."""
-        info = ANY if key is None and not excluded else PickInfo(excluded, key)
+        info = ANY if key is None and not excluded and size == 1.0 else PickInfo(excluded, key, size)
         if self._only is not None:
             return self._only.pool.pick(info)
         for tier in self.tiers:

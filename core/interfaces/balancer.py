@@ -95,6 +95,17 @@ class Load(Protocol):
         ...
 
     @property
+    def open_work(self) -> float:
+        """Expected work of the same attempts together: the sum of their `PickInfo.size`. Costs more than `open_calls`,
+        and the more of them there are."""
+        ...
+
+    def open_age(self, now: float) -> float:
+        """For how many seconds they have been under way, on average, at this moment of the monotonic clock; 0 if there
+        are none. Costs as much as `open_work`."""
+        ...
+
+    @property
     def penalty(self) -> Penalty | None:
         """What its last failures count for; None if there were none, which is the usual case."""
         ...

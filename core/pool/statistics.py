@@ -5,6 +5,7 @@ Owned by the core and kept by endpoint id: no update of the list, no rebuild of 
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 
@@ -22,13 +23,19 @@ class Lease:
     """One attempt's hold on an endpoint: from the pick to the end of the answer, streams included.
 
     Released exactly once: releasing is taking it out of a set, so a second time does nothing.
+
+    Args:
+        stats: Whose it is.
+        started_at: Monotonic clock, in seconds.
+        size: Expected work, in the caller's unit. Default 1.
     """
 
-    __slots__ = ("started_at", "stats")
+    __slots__ = ("size", "started_at", "stats")
 
-    def __init__(self, stats: EndpointStats, started_at: float) -> None:
+    def __init__(self, stats: EndpointStats, started_at: float, size: float = 1.0) -> None:
         self.stats = stats
         self.started_at = started_at
+        self.size = size
         stats.open.add(self)
 
     def release(self) -> None:
@@ -120,6 +127,17 @@ class EndpointStats:
     def open_calls(self) -> int:
         """Attempts that are under way."""
         return len(self.open)
+
+    @property
+    def open_work(self) -> float:
+        """Expected work of the attempts that are under way."""
+        # Copying a set is one step; walking over it is not, and others open and close leases meanwhile.
+        return math.fsum([lease.size for lease in self.open.copy()])
+
+    def open_age(self, now: float) -> float:
+        """For how many seconds they have been under way, on average; 0 if there are none."""
+        started = [lease.started_at for lease in self.open.copy()]
+        return max(0.0, now - math.fsum(started) / len(started)) if started else 0.0
 
     def record(self, outcome: Outcome, verdict: Verdict) -> None:
         """Count an attempt that ended."""

@@ -28,6 +28,13 @@ class FakeLoad:
     def open_calls(self) -> int:
         return len(self.open)
 
+    @property
+    def open_work(self) -> float:
+        return float(len(self.open))
+
+    def open_age(self, now: float) -> float:
+        return 0.0
+
 
 @dataclass(slots=True)
 class FakeMember:

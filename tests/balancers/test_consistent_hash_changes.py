@@ -47,6 +47,13 @@ class _Counted:
     def open_calls(self) -> int:
         return len(self.open)
 
+    @property
+    def open_work(self) -> float:
+        return float(len(self.open))
+
+    def open_age(self, now: float) -> float:
+        return 0.0
+
     def begin(self) -> None:
         self.open.add(len(self.open))
 

@@ -89,6 +89,7 @@ class AsyncService:
         key: str | bytes | None = None,
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
     ) -> Reply:
         """Call the service and read the whole answer.
 
@@ -100,6 +101,8 @@ class AsyncService:
             key: Affinity key, for balancers that keep calls of one key together.
             timeout: Deadline of the call in seconds. Default: the configured one.
             repeatable: Whether the request may be run twice. Default: as configured.
+            size: Expected work in a unit of your choice (tokens, bytes), for balancers that count work and not calls:
+                the same unit in all calls of the service. Default 1.
 
         Returns:
             The answer, whatever its status; see `Reply.raise_for_status`.
@@ -110,7 +113,9 @@ class AsyncService:
             DeadlineError: The time is over.
             ClosedError: The client is closed.
         """
-        call = self._intake.call(content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable)
+        call = self._intake.call(
+            content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable, size=size
+        )
         return await self._run(call)
 
     @asynccontextmanager
@@ -124,6 +129,7 @@ class AsyncService:
         key: str | bytes | None = None,
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
     ) -> AsyncGenerator[AsyncReplyStream, None]:
         """Call the service and read the answer piece by piece.
 
@@ -138,6 +144,7 @@ class AsyncService:
             key=key,
             timeout=timeout,
             repeatable=repeatable,
+            size=size,
         )
         try:
             yield reply
@@ -154,10 +161,19 @@ class AsyncService:
         key: str | bytes | None = None,
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
     ) -> AsyncReplyStream:
         """As `stream`, without the context manager: close what it returns."""
         call = self._intake.call(
-            content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable, is_streamed=True
+            content,
+            path,
+            method,
+            headers,
+            key=key,
+            timeout=timeout,
+            repeatable=repeatable,
+            size=size,
+            is_streamed=True,
         )
         reply = await self._run(call)
         return AsyncReplyStream(self.name, reply, call)
@@ -169,6 +185,7 @@ class AsyncService:
         key: str | bytes | None = None,
         exclude: Iterable[Endpoint | str] = (),
         timeout: float | None = None,
+        size: float | None = None,
     ) -> AsyncGenerator[EndpointLease, None]:
         """Pick an endpoint and use it with any protocol. It counts as an open call until the block ends.
 
@@ -179,13 +196,14 @@ class AsyncService:
             key: Affinity key.
             exclude: Endpoints, or their ids, that must not be picked.
             timeout: Seconds for the wait for the first list and for `EndpointLease.remaining`. Default: as configured.
+            size: Expected work, as for `send`. Default 1.
 
         Raises:
             NoEndpointError: There is nobody to ask.
             DeadlineError: The time was over before there was a list.
             ClosedError: The client is closed.
         """
-        call = self._lease_call(key, exclude, timeout, repeatable=False)
+        call = self._lease_call(key, exclude, timeout, repeatable=False, size=size)
         dispatcher = await self._ready(call)
         try:
             with lease_flow(dispatcher, call) as lease:
@@ -202,6 +220,7 @@ class AsyncService:
         exclude: Iterable[Endpoint | str] = (),
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
         keep: bool = False,
     ) -> T:
         """Call the service by a function that speaks any protocol, with the failover of `send`.
@@ -218,6 +237,7 @@ class AsyncService:
                 there the function must keep to `EndpointLease.remaining`.
             repeatable: Whether the function may be run again after a part of it may have been run. Default: as
                 configured.
+            size: Expected work, as for `send`. Default 1.
             keep: Whether the lease of the attempt that succeeds outlives it, for an answer that goes on: end it with
                 `EndpointLease.close`.
 
@@ -230,7 +250,7 @@ class AsyncService:
             DeadlineError: The time is over.
             ClosedError: The client is closed.
         """
-        call = self._lease_call(key, exclude, timeout, repeatable=repeatable)
+        call = self._lease_call(key, exclude, timeout, repeatable=repeatable, size=size)
         call.is_streamed = keep
         leases = AsyncLeaseRun(function, self._perform)
         try:
@@ -247,8 +267,9 @@ class AsyncService:
         timeout: float | None,
         *,
         repeatable: bool | None,
+        size: float | None,
     ) -> Call:
-        call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable)
+        call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable, size=size)
         call.excluded = ids_of(exclude)
         return call
 

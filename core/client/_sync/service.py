@@ -90,6 +90,7 @@ class Service:
         key: str | bytes | None = None,
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
     ) -> Reply:
         """Call the service and read the whole answer.
 
@@ -101,6 +102,8 @@ class Service:
             key: Affinity key, for balancers that keep calls of one key together.
             timeout: Deadline of the call in seconds. Default: the configured one.
             repeatable: Whether the request may be run twice. Default: as configured.
+            size: Expected work in a unit of your choice (tokens, bytes), for balancers that count work and not calls:
+                the same unit in all calls of the service. Default 1.
 
         Returns:
             The answer, whatever its status; see `Reply.raise_for_status`.
@@ -111,7 +114,9 @@ class Service:
             DeadlineError: The time is over.
             ClosedError: The client is closed.
         """
-        call = self._intake.call(content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable)
+        call = self._intake.call(
+            content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable, size=size
+        )
         return self._run(call)
 
     @contextmanager
@@ -125,6 +130,7 @@ class Service:
         key: str | bytes | None = None,
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
     ) -> Generator[ReplyStream, None, None]:
         """Call the service and read the answer piece by piece.
 
@@ -139,6 +145,7 @@ class Service:
             key=key,
             timeout=timeout,
             repeatable=repeatable,
+            size=size,
         )
         try:
             yield reply
@@ -155,10 +162,19 @@ class Service:
         key: str | bytes | None = None,
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
     ) -> ReplyStream:
         """As `stream`, without the context manager: close what it returns."""
         call = self._intake.call(
-            content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable, is_streamed=True
+            content,
+            path,
+            method,
+            headers,
+            key=key,
+            timeout=timeout,
+            repeatable=repeatable,
+            size=size,
+            is_streamed=True,
         )
         reply = self._run(call)
         return ReplyStream(self.name, reply, call)
@@ -170,6 +186,7 @@ class Service:
         key: str | bytes | None = None,
         exclude: Iterable[Endpoint | str] = (),
         timeout: float | None = None,
+        size: float | None = None,
     ) -> Generator[EndpointLease, None, None]:
         """Pick an endpoint and use it with any protocol. It counts as an open call until the block ends.
 
@@ -180,13 +197,14 @@ class Service:
             key: Affinity key.
             exclude: Endpoints, or their ids, that must not be picked.
             timeout: Seconds for the wait for the first list and for `EndpointLease.remaining`. Default: as configured.
+            size: Expected work, as for `send`. Default 1.
 
         Raises:
             NoEndpointError: There is nobody to ask.
             DeadlineError: The time was over before there was a list.
             ClosedError: The client is closed.
         """
-        call = self._lease_call(key, exclude, timeout, repeatable=False)
+        call = self._lease_call(key, exclude, timeout, repeatable=False, size=size)
         dispatcher = self._ready(call)
         try:
             with lease_flow(dispatcher, call) as lease:
@@ -203,6 +221,7 @@ class Service:
         exclude: Iterable[Endpoint | str] = (),
         timeout: float | None = None,
         repeatable: bool | None = None,
+        size: float | None = None,
         keep: bool = False,
     ) -> T:
         """Call the service by a function that speaks any protocol, with the failover of `send`.
@@ -219,6 +238,7 @@ class Service:
                 there the function must keep to `EndpointLease.remaining`.
             repeatable: Whether the function may be run again after a part of it may have been run. Default: as
                 configured.
+            size: Expected work, as for `send`. Default 1.
             keep: Whether the lease of the attempt that succeeds outlives it, for an answer that goes on: end it with
                 `EndpointLease.close`.
 
@@ -231,7 +251,7 @@ class Service:
             DeadlineError: The time is over.
             ClosedError: The client is closed.
         """
-        call = self._lease_call(key, exclude, timeout, repeatable=repeatable)
+        call = self._lease_call(key, exclude, timeout, repeatable=repeatable, size=size)
         call.is_streamed = keep
         leases = LeaseRun(function, self._perform)
         try:
@@ -248,8 +268,9 @@ class Service:
         timeout: float | None,
         *,
         repeatable: bool | None,
+        size: float | None,
     ) -> Call:
-        call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable)
+        call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable, size=size)
         call.excluded = ids_of(exclude)
         return call
 

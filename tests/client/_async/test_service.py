@@ -14,6 +14,7 @@ from directlane import (
     AttemptsError,
     ClosedError,
     DeadlineError,
+    EndpointLease,
     InvalidRequestError,
     NoEndpointError,
     Phase,
@@ -323,3 +324,29 @@ async def test_load_reports_are_asked_for_and_kept(single: Fleet, reports: str, 
     report = member.load.report
     assert (report is None) == (asked is None)
     assert report is None or report.load.named == {"num_requests_waiting": 3.0}
+
+
+async def test_a_size_is_what_the_balancer_counts(fleet: Fleet) -> None:
+    balancer = {"kind": "least_loaded", "work": "size"}
+    async with AsyncClient.from_data(fleet.data(balancer=balancer)) as client:
+        service = client.service("svc")
+        async with service.lease(size=500.0) as large, service.stream(b"[1]", size=20.0) as small:
+            assert small.endpoint is not None
+            for _ in range(10):
+                reply = await service.send(b"[1]", size=10.0)
+                assert reply.endpoint not in (large.endpoint, small.endpoint)
+            works = sorted(member.load.open_work for member in service.routes[0].pool.members())
+            assert works == [0.0, 20.0, 500.0]
+
+            async def attempt(lease: EndpointLease) -> float:
+                return max(m.load.open_work for m in service.routes[0].pool.members() if m.endpoint == lease.endpoint)
+
+            assert await service.run(attempt, size=11.0) == 11.0
+
+
+@pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf")])
+async def test_sizes_that_are_no_work_are_refused(single: Fleet, size: float) -> None:
+    async with AsyncClient.from_data(single.data()) as client:
+        with pytest.raises(ValueError, match="size must be a number of 0 or more"):
+            await client.service("svc").send(b"[1]", size=size)
+    assert not single.seen()

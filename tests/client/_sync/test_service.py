@@ -15,6 +15,7 @@ from directlane import (
     Client,
     ClosedError,
     DeadlineError,
+    EndpointLease,
     InvalidRequestError,
     NoEndpointError,
     Phase,
@@ -324,3 +325,29 @@ def test_load_reports_are_asked_for_and_kept(single: Fleet, reports: str, asked:
     report = member.load.report
     assert (report is None) == (asked is None)
     assert report is None or report.load.named == {"num_requests_waiting": 3.0}
+
+
+def test_a_size_is_what_the_balancer_counts(fleet: Fleet) -> None:
+    balancer = {"kind": "least_loaded", "work": "size"}
+    with Client.from_data(fleet.data(balancer=balancer)) as client:
+        service = client.service("svc")
+        with service.lease(size=500.0) as large, service.stream(b"[1]", size=20.0) as small:
+            assert small.endpoint is not None
+            for _ in range(10):
+                reply = service.send(b"[1]", size=10.0)
+                assert reply.endpoint not in (large.endpoint, small.endpoint)
+            works = sorted(member.load.open_work for member in service.routes[0].pool.members())
+            assert works == [0.0, 20.0, 500.0]
+
+            def attempt(lease: EndpointLease) -> float:
+                return max(m.load.open_work for m in service.routes[0].pool.members() if m.endpoint == lease.endpoint)
+
+            assert service.run(attempt, size=11.0) == 11.0
+
+
+@pytest.mark.parametrize("size", [-1.0, float("nan"), float("inf")])
+def test_sizes_that_are_no_work_are_refused(single: Fleet, size: float) -> None:
+    with Client.from_data(single.data()) as client:
+        with pytest.raises(ValueError, match="size must be a number of 0 or more"):
+            client.service("svc").send(b"[1]", size=size)
+    assert not single.seen()
