@@ -262,7 +262,9 @@ class AttemptRecord:
         phase: How far it came.
         elapsed: Seconds that it took.
         status: HTTP status; None if no answer began.
-        error: What the transport said; None if there was an answer.
+        error: What the transport said, or what is wrong with the answer; None if nothing is but its status.
+        started: Seconds from the start of the call to the start of the attempt.
+        is_hedge: Whether it ran beside another attempt, which was slow.
     """
 
     endpoint: Endpoint
@@ -270,12 +272,15 @@ class AttemptRecord:
     elapsed: float
     status: int | None = None
     error: str | None = None
+    started: float = 0.0
+    is_hedge: bool = False
 
     def __str__(self) -> str:
-        end = (
-            f"status {self.status}" if self.status is not None else f"failed in phase {self.phase.value}: {self.error}"
-        )
-        return f"{self.endpoint.id} {end} ({self.elapsed * 1000:.0f} ms)"
+        end = f"failed in phase {self.phase.value}" if self.status is None else f"status {self.status}"
+        reason = f": {self.error}" if self.error is not None else ""
+        begun = f", begun at {self.started * 1000:.0f} ms" if self.started >= 0.0005 else ""
+        hedge = " as a hedge" if self.is_hedge else ""
+        return f"{self.endpoint.id} {end}{hedge}{reason} ({self.elapsed * 1000:.0f} ms{begun})"
 
 
 class CallError(DirectlaneError):
@@ -285,6 +290,9 @@ class CallError(DirectlaneError):
         service: Name of the service.
         attempts: Every attempt, in order.
         list_age: Seconds since the endpoint list in use was confirmed; None if there never was one.
+        elapsed: Seconds from the start of the call to its end; None if not known.
+        retries_left: How many extra attempts the service's retry budget still allowed at the end; None if not known.
+        is_budget_spent: Whether the call would have gone on, and the retry budget did not let it.
     """
 
     def __init__(
@@ -294,11 +302,22 @@ class CallError(DirectlaneError):
         service: str = "",
         attempts: Sequence[AttemptRecord] = (),
         list_age: float | None = None,
+        elapsed: float | None = None,
+        retries_left: int | None = None,
+        is_budget_spent: bool = False,
     ) -> None:
         super().__init__(message)
         self.service = service
         self.attempts = tuple(attempts)
         self.list_age = list_age
+        self.elapsed = elapsed
+        self.retries_left = retries_left
+        self.is_budget_spent = is_budget_spent
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Who was asked, each once, in the order of the first attempt."""
+        return tuple({attempt.endpoint.id: attempt.endpoint for attempt in self.attempts}.values())
 
     @property
     def phase(self) -> Phase | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from .errors import InvalidRequestError
 
-__all__ = ["check_headers", "check_method", "check_target", "is_clean_block"]
+__all__ = ["check_headers", "check_method", "check_target", "is_clean_block", "is_token"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[!-~]+")
@@ -58,6 +58,11 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> None:
             value.encode("latin-1")
         except UnicodeEncodeError:
             raise InvalidRequestError(f"header {name!r} has a value with a character outside Latin-1") from None
+
+
+def is_token(name: str) -> bool:
+    """Whether this can be the name of a header field."""
+    return _TOKEN.fullmatch(name) is not None
 
 
 def is_clean_block(block: str) -> bool:

@@ -104,6 +104,7 @@ def configuration_page(registry: Registry | None = None) -> str:
         f"## `plugins`\n\n{_doc(PluginSettings)}\n\n{_fields(PluginSettings)}",
         f"## `discovery`\n\n{_doc(DiscoverySettings)} Also allowed in a service.\n\n{_fields(DiscoverySettings)}",
         _SERVICES.format(balancer=DEFAULT_BALANCER, transport=DEFAULT_TRANSPORT) + _rows(CallSettings),
+        *_nested(CallSettings, level=3),
         _ROUTES + _rows(RouteSettings),
         "## Providers\n",
     ]
@@ -133,14 +134,14 @@ def _named(title: str, models: Mapping[str, type[BaseModel]]) -> Iterator[str]:
         yield f"### `{kind}`\n\n{_sentence(str(getattr(model, 'summary', '')))}\n\n{fields}"
 
 
-def _nested(model: type[BaseModel]) -> Iterator[str]:
+def _nested(model: type[BaseModel], level: int = 4) -> Iterator[str]:
     """The tables that stand below a field of the model."""
     for name, hint in _hints(model).items():
         for nested in _models_in(hint):
             tag = nested.model_fields.get("type")
             words = get_args(tag.annotation) if tag is not None else ()
             which = f' with `type = "{words[0]}"`' if words else ""
-            yield f"#### `{name}`{which}\n\n{_doc(nested)}\n\n{_fields(nested)}"
+            yield f"{'#' * level} `{name}`{which}\n\n{_doc(nested)}\n\n{_fields(nested)}"
 
 
 def _fields(model: type[BaseModel]) -> str:
@@ -220,6 +221,8 @@ def _default(hint: Any, info: FieldInfo) -> str:
     if info.is_required():
         return "required"
     value = info.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "its defaults"
     if value in (None, "", (), {}):
         return "—"
     if _is_duration(hint):

@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from ..codings.libraries import zstd_decompressor
 from ..errors import ConfigProblem
-from ..fields import Duration
 from ..interfaces.balancer import Balancer
 from ..interfaces.provider import Provider
 from ..interfaces.transport import Transport
+from ..syntax import is_token
 from .affinity import AffinitySettings
+from .base import PositiveDuration, Settings
+from .retry_budget import RetryBudgetSettings
 
 __all__ = [
     "PRIVATE_NETWORKS",
@@ -45,29 +47,30 @@ PRIVATE_NETWORKS = (
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def _above_zero(seconds: float) -> float:
-    if seconds <= 0:
-        raise ValueError("the duration must be above 0")
-    return seconds
-
-
 def _can_decode(codings: tuple[Coding, ...]) -> tuple[Coding, ...]:
     if "zstd" in codings:
         zstd_decompressor()  # says so if there is none
     return codings
 
 
+_TAKEN = frozenset(
+    {"host", "connection", "content-length", "content-type", "transfer-encoding", "authorization", "cookie", "te"}
+)
+
+
+def _free_field(name: str) -> str:
+    if not is_token(name) or name.lower() in _TAKEN:
+        raise ValueError(
+            "must be the name of a header field that has no meaning of its own, such as X-Request-Timeout-Ms"
+        )
+    return name
+
+
 Coding: TypeAlias = Literal["gzip", "deflate", "zstd"]
 """A content coding that we can undo."""
 
-PositiveDuration = Annotated[Duration, AfterValidator(_above_zero)]
 
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class DiscoverySettings(_Settings):
+class DiscoverySettings(Settings):
     """How the list of endpoints is kept up to date."""
 
     interval: PositiveDuration = Field(default=5.0, description="Time between two questions. Never once per call.")
@@ -84,13 +87,18 @@ class DiscoverySettings(_Settings):
     )
 
 
-class CallSettings(_Settings):
+class CallSettings(Settings):
     """Limits and repeats of a call."""
 
     timeout: PositiveDuration = Field(default=30.0, description="Deadline of a call: waiting, attempts and pauses.")
     connect_timeout: PositiveDuration = Field(default=1.0, description="Limit to open a connection to an instance.")
     attempt_timeout: PositiveDuration | None = Field(
         default=None, description="Limit of one attempt. Default: what is left of the call's deadline."
+    )
+    deadline_header: Annotated[str, AfterValidator(_free_field)] | None = Field(
+        default=None,
+        description="A header field that tells the instance how many milliseconds the caller still waits for this "
+        "attempt, such as X-Request-Timeout-Ms, so that it need not work for nobody. Default: none.",
     )
     attempts: int = Field(default=3, ge=1, le=20, description="Attempts of a call at most, the first one included.")
     repeatable: bool | Literal["by_method"] = Field(
@@ -102,6 +110,15 @@ class CallSettings(_Settings):
         default=0.05, description="Upper bound of the first pause before a repeat; it doubles each time."
     )
     backoff_max: PositiveDuration = Field(default=1.0, description="Upper bound of every pause.")
+    retry_after_max: PositiveDuration = Field(
+        default=5.0,
+        description="The longest `Retry-After` that a call waits for. If an answer asks for more, it is given to the "
+        "caller at once: less would ignore what the instance says.",
+    )
+    retry_budget: RetryBudgetSettings = Field(
+        default_factory=RetryBudgetSettings,
+        description="How many extra attempts the service may cost; see [retry_budget](#retry_budget).",
+    )
     affinity: AffinitySettings | None = Field(
         default=None,
         description="Where the affinity key of a call comes from, if the caller gives none: exactly one of `header`, "
@@ -120,7 +137,7 @@ class CallSettings(_Settings):
     )
 
 
-class RouteSettings(_Settings):
+class RouteSettings(Settings):
     """What every route has, whatever its provider."""
 
     name: str | None = Field(default=None, min_length=1, description="Name for people. Default: provider and position.")
@@ -128,7 +145,7 @@ class RouteSettings(_Settings):
     tier: int = Field(default=0, ge=0, le=1000, description="A higher tier is used when no lower one has an endpoint.")
 
 
-class PluginSettings(_Settings):
+class PluginSettings(Settings):
     """Which installed plug-ins are loaded."""
 
     only: tuple[str, ...] | None = Field(default=None, description="Load these entry points only. Default: all.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..errors import AttemptRecord
 from ..interfaces.transport import AsyncBody, Body, Timeouts
 from ..message import Request
 from ..pool.statistics import Lease
@@ -30,6 +32,7 @@ class Call:
         size: Expected work in the caller's unit, for balancers that count work and not calls.
         attempt: The last attempt; set by the shell when it performs one.
         body: For a streamed call, the body that is still on the wire; set by the shell.
+        records: The attempts that were not good enough; set by the dispatch.
     """
 
     request: Request
@@ -43,6 +46,7 @@ class Call:
     size: float = 1.0
     attempt: Attempt | None = None
     body: Body | AsyncBody | None = None
+    records: Sequence[AttemptRecord] = ()
 
 
 @dataclass(slots=True)

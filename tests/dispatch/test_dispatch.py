@@ -101,6 +101,28 @@ def test_pause_longer_than_the_deadline_ends_the_call_at_once() -> None:
     assert (reply.status, lab.waits) == (429, [])
 
 
+def test_retry_after_that_is_too_long_ends_the_call_at_once() -> None:
+    lab = Lab.of("a", "b", retry_after_max=5)
+    reply = lab.run(lab.call(), script(answered(429, retry_after="6")))
+    assert (reply.status, lab.waits) == (429, [])
+    assert lab.run(lab.call(), script(answered(429, retry_after="5"), answered())).attempts == 2
+
+
+def test_a_single_endpoint_is_asked_again_and_the_error_says_so() -> None:
+    lab = Lab.of("a")
+    with pytest.raises(AttemptsError, match="there was no other endpoint to ask") as caught:
+        lab.run(lab.call(), lambda _: failed(Phase.CONNECT))
+    error = caught.value
+    assert lab.asked == ["a", "a", "a"]
+    assert [endpoint.id for endpoint in error.endpoints] == ["a"]
+    first, second, third = (record.started for record in error.attempts)
+    assert first == 0.0
+    assert second == pytest.approx(0.01 + lab.waits[0])
+    assert third == pytest.approx(second + 0.01 + lab.waits[1])
+    assert error.elapsed == pytest.approx(third + 0.01)
+    assert error.retries_left == 98
+
+
 def test_tried_endpoints_come_again_only_after_all_others_and_a_pause() -> None:
     lab = Lab.of("a", "b", attempts=4)
     with pytest.raises(AttemptsError):
@@ -158,6 +180,21 @@ def test_nothing_starts_after_the_deadline() -> None:
     with pytest.raises(DeadlineError, match="before it could start"):
         lab.run(call, script())
     assert lab.asked == []
+
+
+@pytest.mark.parametrize(("left", "told"), [(1.0, "1000"), (0.0301, "30"), (0.0002, "1")])
+def test_the_instance_is_told_how_many_milliseconds_are_left(left: float, told: str) -> None:
+    lab = Lab.of("a", deadline_header="X-Left")
+    call = lab.call(timeout=left)
+    call.request.headers = (("X-A", "1"), ("x-left", "of the caller"))
+    lab.run(call, script(answered()))
+    assert lab.requests[0].headers == (("X-A", "1"), ("X-Left", told))
+
+
+def test_each_attempt_tells_what_is_left_for_it() -> None:
+    lab = Lab.of("a", "b", deadline_header="X-Left", attempt_timeout=4)
+    lab.run(lab.call(timeout=5), script(failed(Phase.CONNECT, 2), answered()))
+    assert [request.headers for request in lab.requests] == [(("X-Left", "4000"),), (("X-Left", "3000"),)]
 
 
 def test_reauthentication_happens_once() -> None:

@@ -1,0 +1,29 @@
+"""The settings of calls that stand in tables of their own, and those that are no plain numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from directlane import CallSettings, ConfigError, load_data
+
+
+def settings(**service: object) -> CallSettings:
+    route = {"provider": "static", "addresses": ["http://10.0.0.7:8000"]}
+    data = {"services": {"svc": {"routes": [route], **service}}}
+    return load_data(data, source="test", environment={}).services["svc"].calls
+
+
+def test_the_retry_budget() -> None:
+    budget = settings(retry_budget={"share": 0.5, "window": "1m"}).retry_budget
+    assert (budget.share, budget.window, budget.per_second, budget.minimum) == (0.5, 60.0, 1.0, 100)
+    with pytest.raises(ConfigError, match=r"services.svc.retry_budget.minimum"):
+        settings(retry_budget={"minimum": -1})
+    with pytest.raises(ConfigError, match=r"services.svc.retry_budget.shares"):
+        settings(retry_budget={"shares": 1})
+
+
+@pytest.mark.parametrize("name", ["", "X Left", "X-Left:", "Content-Length", "host", "Authorization"])
+def test_the_deadline_header_is_a_field_of_its_own(name: str) -> None:
+    assert settings(deadline_header="X-Request-Timeout-Ms").deadline_header == "X-Request-Timeout-Ms"
+    with pytest.raises(ConfigError, match="no meaning of its own, such as X-Request-Timeout-Ms"):
+        settings(deadline_header=name)
