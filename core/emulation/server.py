@@ -322,8 +322,11 @@ class _Connection(asyncio.Protocol):
         try:
             async for piece in source:
                 self._transport.write(self._data(piece))
-                if self._writable is not None:
-                    await self._writable
+                if self._transport.is_closing():
+                    return  # the client is gone
+                # A source may have every piece ready, without end. The loop gets its turn after each one: for other
+                # connections, for `stop`, and to learn that the client has left.
+                await (asyncio.sleep(0) if self._writable is None else self._writable)
         except Exception:  # noqa: BLE001  # whatever the stream raises, the connection breaks off
             _log.exception("The stream of a reply broke off")
             self._transport.abort()
