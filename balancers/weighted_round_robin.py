@@ -7,18 +7,25 @@ the one with the earliest deadline. After any number of turns no member is off i
 The schedule repeats after as many turns as the weights (divided by their common divisor) sum up to. It is computed
 once, when the picker is built; a pick is one step of a counter and one look into a tuple. The walk begins at a random
 place, so that many clients do not all begin with the same member; a new picker goes on where the previous one stood.
+
+If wanted, the weights come from the servers' reports (`weighted_round_robin_reports.py`) and the schedule is computed
+again every second, away from the calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
+from ..core.fields import Duration
 from ..core.interfaces.balancer import Balancer, BuildContext, Member, Picker, PickInfo
 from .lottery import Lottery
+from .weighted_round_robin_reports import ReportRules, ReportWeights
 from .whole_weights import is_usable, whole_weights
 
 __all__ = ["WeightedRoundRobin", "schedule"]
@@ -31,31 +38,93 @@ _TURNS_PER_MEMBER = 8
 """Longest schedule for more members, in turns for each. More would tell weights apart better and take longer to build:
 about 1 µs for a turn."""
 
+_MEASURED_TURNS = 512
+"""Longest schedule for weights from reports, which change every second and are rough. Building it takes half a
+millisecond, for the other threads of a program as well."""
+
 
 class WeightedRoundRobin(Balancer):
-    """Everybody in turn, by weight. It has no settings."""
+    """Everybody in turn, by weight."""
 
     kind: ClassVar[str] = "weighted_round_robin"
     summary: ClassVar[str] = "Gives every endpoint its turns by weight, spread as evenly as is possible."
+
+    reports: Literal["off", "orca"] = Field(
+        default="off",
+        description="orca: take the weights from what the servers report in their answers (header "
+        "endpoint-load-metrics): calls in a second for each unit of load. The weights of the list hold until there are "
+        "reports. For servers that report `rps_fractional` and a utilisation. off: nothing is asked.",
+    )
+    utilisation: tuple[str, ...] = Field(
+        default=(),
+        description="For reports: named metrics of which the largest is the utilisation, 1 for a server that can do no "
+        "more. If none is reported above 0: application_utilization, else cpu_utilization.",
+    )
+    error_penalty: float = Field(
+        default=1.0,
+        ge=0,
+        le=1000,
+        description="For reports: what one error for each call adds to the utilisation, so that a server that fails "
+        "fast does not look idle. 0: errors do not matter.",
+    )
+    blackout: Duration = Field(
+        default=10.0,
+        description="For reports: how long a server must have reported before that counts. The first reports after a "
+        "start mislead.",
+    )
+    expiry: Annotated[Duration, Field(gt=0)] = Field(
+        default=180.0,
+        description="For reports: after how long without a new one a report does not count any more.",
+    )
+    update_every: Annotated[Duration, Field(ge=0.1)] = Field(
+        default=1.0,
+        description="For reports: how often the weights are computed again. Each time costs about half a millisecond.",
+    )
+
+    def wants_reports(self) -> bool:
+        """Whether servers are asked for reports."""
+        return self.reports != "off"
+
+    def refresh_interval(self) -> float | None:
+        """How often the weights are computed again, if they come from reports."""
+        return self.update_every if self.wants_reports() else None
 
     def build(self, members: Sequence[Member], context: BuildContext) -> Picker:
         """A picker over these members that goes on where the previous one stood."""
         # By id, so that the turns do not depend on the order in which a discovery happens to name the endpoints.
         usable = sorted((m for m in members if is_usable(m.weight)), key=lambda m: m.endpoint.id)
-        longest = max(_MIN_LIMIT, _TURNS_PER_MEMBER * len(usable))
-        weights = whole_weights([member.weight for member in usable], longest)
-        turns = tuple(usable[place] for place in schedule(weights))
         previous = context.previous if isinstance(context.previous, _Turns) else None
+        longest = max(_MIN_LIMIT, _TURNS_PER_MEMBER * len(usable))
+        given = [member.weight for member in usable]
+        since: Mapping[str, float] = {}
+        if self.wants_reports():
+            rules = ReportRules(self.utilisation, self.error_penalty, self.blackout, self.expiry)
+            if previous is not None:
+                since = previous.since
+            reported = ReportWeights.at(context.clock.monotonic(), usable, since, rules)
+            if reported.weights != given:
+                longest = max(_MEASURED_TURNS, _TURNS_PER_MEMBER * len(usable))
+            given, since = reported.weights, reported.since
+        weights = whole_weights(given, longest)
+        turns = tuple(usable[place] for place in schedule(weights))
         start = _start(len(turns), previous, context.random)
-        return _Turns(turns, start, Lottery(usable, weights, context.random))
+        return _Turns(turns, start, Lottery(usable, weights, context.random), since)
 
 
 class _Turns:
-    """Walks the schedule. The counter is the only thing that changes, and its step is atomic: no lock is needed."""
+    """Walks the schedule. The counter is the only thing that changes, and its step is atomic: no lock is needed.
 
-    __slots__ = ("_counter", "_length", "_lottery", "_turns")
+    Args:
+        turns: Whose turn it is, step by step.
+        start: Where to begin.
+        lottery: For picks with exclusions.
+        since: By id, when the reports began that the weights come from.
+    """
 
-    def __init__(self, turns: tuple[Member, ...], start: int, lottery: Lottery) -> None:
+    __slots__ = ("_counter", "_length", "_lottery", "_turns", "since")
+
+    def __init__(self, turns: tuple[Member, ...], start: int, lottery: Lottery, since: Mapping[str, float]) -> None:
+        self.since = since
         self._turns = turns
         self._length = len(turns)
         self._counter = count(start)

@@ -4,7 +4,7 @@ A server sends it if the request asked for it: `endpoint-load-metrics-format: te
 Two forms are read, `TEXT name=number, ...` and `JSON {...}`; the first word may be missing, as in some servers.
 The binary form (a `BIN` value, or the header `endpoint-load-metrics-bin`) is ignored: we never ask for it.
 
-A report is a hint from outside. Nothing that stands in it raises; what is no number of 0 or more counts as not said.
+A report is a hint from outside. Nothing that stands in it raises; what is no number from 0 to 10**18 was not said.
 
 The names are those of the message `OrcaLoadReport` of the xDS project.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeGuard, cast
@@ -30,6 +29,9 @@ _HEADER = "endpoint-load-metrics"
 
 _LONGEST = 8192
 """Characters. A longer value is no load report; reading it would take longer than it helps."""
+
+_MOST = 1e18
+"""A larger number is nonsense, and balancers must be able to add some up."""
 
 _NUMBER = re.compile(r"[+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _FORM = re.compile(r"(text|json|bin)\s+", re.IGNORECASE)
@@ -47,7 +49,7 @@ _NAMED = "named_metrics."
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a server said about its load. Every number is finite and 0 or more.
+    """What a server said about its load. Every number is from 0 to 10**18.
 
     Args:
         values: By name: `cpu_utilization`, `mem_utilization`, `application_utilization` (shares of what it can do, 1 is
@@ -98,7 +100,7 @@ def _pairs_of_text(text: str) -> Iterator[tuple[str, float]]:
         written = written.strip()
         if _NUMBER.fullmatch(written):
             number = float(written)
-            if number < math.inf:
+            if number <= _MOST:
                 yield name.strip(), number
 
 
@@ -120,4 +122,4 @@ def _pairs_of_json(text: str) -> Iterator[tuple[str, float]]:
 
 def _is_usable(value: object) -> TypeGuard[int | float]:
     # Compared before it is converted: a whole number of JSON may be too large for a float.
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST

@@ -202,9 +202,15 @@ class Balancer(BaseModel, ABC):
         nothing is asked, and no answer is looked into."""
         return False
 
+    def refresh_interval(self) -> float | None:
+        """After how many seconds the pool is to build a new picker though its members are the same, over and over: for
+        pickers that stand on statistics. None (default): never."""
+        return None
+
     @abstractmethod
     def build(self, members: Sequence[Member], context: BuildContext) -> Picker:
         """A picker over these members (possibly none).
 
-        Runs away from the path of the calls; may take milliseconds. Must not keep `context.previous`.
+        Runs away from the path of the calls; may take milliseconds. Must not keep `context.previous`, but may return it
+        if there is nothing new.
         """

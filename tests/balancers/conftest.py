@@ -10,6 +10,7 @@ import pytest
 from directlane.balancers.consistent_hash import ConsistentHash
 from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.random import WeightedRandom
+from directlane.balancers.sticky import Sticky
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
 from directlane.core.endpoint import Endpoint
 from directlane.core.interfaces.balancer import Balancer, Latency, Load, Member, Penalty, Report
@@ -67,7 +68,7 @@ def members() -> Callable[[Iterable[float]], list[Member]]:
 
 
 @pytest.fixture(
-    params=[WeightedRoundRobin, WeightedRandom, LeastLoaded, ConsistentHash],
+    params=[WeightedRoundRobin, WeightedRandom, LeastLoaded, ConsistentHash, Sticky],
     ids=lambda model: str(model.kind),
     scope="session",
 )

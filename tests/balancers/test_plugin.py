@@ -9,6 +9,7 @@ from directlane.balancers import plugin
 from directlane.balancers.consistent_hash import ConsistentHash
 from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.random import WeightedRandom
+from directlane.balancers.sticky import Sticky
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
 from directlane.core.interfaces.balancer import Balancer
 from directlane.core.plugins.registry import Registered, Registry
@@ -22,6 +23,7 @@ def test_the_hook_brings_all() -> None:
         "random": WeightedRandom,
         "least_loaded": LeastLoaded,
         "consistent_hash": ConsistentHash,
+        "sticky": Sticky,
     }
 
 

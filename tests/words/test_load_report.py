@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import pytest
 from hypothesis import example, given
@@ -50,12 +49,14 @@ def test_short_names_are_the_long_ones() -> None:
     assert set(report.values) == {"cpu_utilization", "mem_utilization", "rps_fractional", "application_utilization"}
 
 
-@pytest.mark.parametrize("number", ["-1", "NaN", "inf", "-inf", "1e999", "", "0x10", "1_000", "true", "1 2", "٣"])
+@pytest.mark.parametrize(
+    "number", ["-1", "NaN", "inf", "-inf", "1e999", "1e19", "", "0x10", "1_000", "true", "1 2", "٣"]
+)
 def test_what_is_no_number_of_0_or_more_was_not_said(number: str) -> None:
     assert parse_load_report(f"TEXT cpu_utilization={number}, eps=0") == LoadReport({"eps": 0.0})
 
 
-@pytest.mark.parametrize("number", ["-1", "NaN", "Infinity", "1e999", '"3"', "true", "null", "[1]", "9" * 400])
+@pytest.mark.parametrize("number", ["-1", "NaN", "Infinity", "1e999", "1e19", '"3"', "true", "null", "[1]", "9" * 400])
 def test_the_same_in_json(number: str) -> None:
     value = f'JSON {{"cpu_utilization": {number}, "eps": 0, "named_metrics": {{"a": {number}}}}}'
     assert parse_load_report(value) == LoadReport({"eps": 0.0})
@@ -102,7 +103,7 @@ def test_any_json_is_read_without_a_word(value: dict[str, object]) -> None:
     _check(parse_load_report("JSON " + json.dumps(value)))
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z_]{1,12}", fullmatch=True), st.floats(0, allow_infinity=False)))
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,12}", fullmatch=True), st.floats(0, 1e18)))
 def test_named_metrics_survive_both_forms(named: dict[str, float]) -> None:
     text = "TEXT " + ", ".join(f"named_metrics.{name}={number}" for name, number in named.items())
     expected = LoadReport({}, named) if named else None
@@ -114,4 +115,4 @@ def _check(report: LoadReport | None) -> None:
     if report is not None:
         numbers = [*report.values.values(), *report.named.values()]
         assert numbers
-        assert all(math.isfinite(number) and number >= 0 for number in numbers)
+        assert all(0 <= number <= 1e18 for number in numbers)
