@@ -13,7 +13,7 @@ import click
 from ..errors import DirectlaneError
 from ..fields import parse_duration
 
-__all__ = ["BadInput", "config_option", "duration_value", "json_option"]
+__all__ = ["BadInput", "config_option", "duration_value", "found_config_file", "json_option"]
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -40,13 +40,16 @@ def duration_value(ctx: click.Context, param: click.Parameter, value: str | None
     return seconds
 
 
+def found_config_file(given: str | None) -> str | None:
+    """The configuration that is meant: what was given, what the variable names, or the file of the default name."""
+    return given or os.environ.get(VARIABLE) or (DEFAULT_FILE if Path(DEFAULT_FILE).exists() else None)
+
+
 def _config_file(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
     del ctx, param
-    given = value or os.environ.get(VARIABLE)
-    if given:
-        return given
-    if Path(DEFAULT_FILE).exists():
-        return DEFAULT_FILE
+    found = found_config_file(value)
+    if found is not None:
+        return found
     raise BadInput(
         f"no configuration file: none was given, {VARIABLE} is not set, and there is no ./{DEFAULT_FILE}\n"
         "Next: give one with -c FILE, or see one at work with `directlane demo`."
