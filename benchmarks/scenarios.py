@@ -21,6 +21,7 @@ from typing import ClassVar
 from directlane.balancers.consistent_hash import ConsistentHash
 from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.random import WeightedRandom
+from directlane.balancers.sticky import Sticky
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
 from directlane.core.interfaces.balancer import Balancer, BuildContext, Member, Picker, PickInfo
 from directlane.core.simulation import simulate
@@ -55,7 +56,7 @@ class _Two:
         return min(self._random.sample(members, 2), key=lambda member: member.load.open_calls)
 
 
-OURS: Sequence[Balancer] = (WeightedRoundRobin(), WeightedRandom(), LeastLoaded(), ConsistentHash())
+OURS: Sequence[Balancer] = (WeightedRoundRobin(), WeightedRandom(), LeastLoaded(), ConsistentHash(), Sticky())
 ALL: Mapping[str, Balancer] = {balancer.kind: balancer for balancer in (*OURS, TwoChoices())}
 
 
@@ -112,7 +113,7 @@ def verdicts(runs: Runs, name: str, value: Callable[[Figures], float]) -> dict[s
 
 def summary(runs: Runs, value: Callable[[Figures], float], form: Callable[[Sequence[Figures]], str]) -> list[str]:
     """A row for each scenario in which the balancers differ in this figure at all."""
-    lines = [f"| scenario | {' | '.join(f'`{each.kind}`' for each in OURS)} | two choices |", "|---" * 6 + "|"]
+    lines = [f"| scenario | {' | '.join(f'`{each.kind}`' for each in OURS)} | two choices |", "|---" * (len(ALL) + 1) + "|"]
     for name in STOCK:
         if not any(value(figures) for each in OURS for figures in runs[name, each.kind]):
             continue

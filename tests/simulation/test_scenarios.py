@@ -31,8 +31,9 @@ def test_every_scenario_with_every_balancer(name: str, balancer: Balancer) -> No
     assert first.open_at_end == 0
     assert first.nobody == 0
     assert math.fsum(server.fair_share for server in first.servers.values()) == pytest.approx(1)
-    # Whoever is listed gets calls: nothing that happens in a scenario is out of its time.
-    assert all(server.picks for server in first.servers.values())
+    if balancer.kind != "sticky":  # four clients use four servers
+        # Whoever is listed gets calls: nothing that happens in a scenario is out of its time.
+        assert all(server.picks for server in first.servers.values())
 
 
 @pytest.mark.parametrize("name", STOCK)
