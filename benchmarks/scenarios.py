@@ -113,7 +113,8 @@ def verdicts(runs: Runs, name: str, value: Callable[[Figures], float]) -> dict[s
 
 def summary(runs: Runs, value: Callable[[Figures], float], form: Callable[[Sequence[Figures]], str]) -> list[str]:
     """A row for each scenario in which the balancers differ in this figure at all."""
-    lines = [f"| scenario | {' | '.join(f'`{each.kind}`' for each in OURS)} | two choices |", "|---" * (len(ALL) + 1) + "|"]
+    names = " | ".join(f"`{each.kind}`" for each in OURS)
+    lines = [f"| scenario | {names} | two choices |", "|---" * (len(ALL) + 1) + "|"]
     for name in STOCK:
         if not any(value(figures) for each in OURS for figures in runs[name, each.kind]):
             continue
