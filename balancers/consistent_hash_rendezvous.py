@@ -5,8 +5,8 @@ a key is an endpoint with a probability of exactly its share, and so it is among
 there: nobody's number depends on anybody else. A pick takes O(N).
 
 The hash gives the distance d of u from 1: u = 1 - (d + 1) / 2**32. With equal weights the order of the distances is
-that of the costs. With others, most keys need two logarithms and not N, since -ln(u) >= 1 - u: no cost is below
-distance / weight.
+that of the costs. With others, most keys need one logarithm and not N: -ln(u) >= 1 - u, so that no cost is below
+distance / weight, its floor.
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ class Rendezvous:
         per_weight = self._per_weight
         if per_weight is None:
             return distances.index(min(distances))
-        floors = list(map(mul, distances, per_weight))
+        floors = list(map(mul, per_weight, distances))
         place = floors.index(min(floors))
-        cost = (_LOG_WORD - log(_LAST - distances[place])) * per_weight[place] * WORD
+        cost = _cost(distances[place], per_weight[place])
         floors[place] = inf
         if cost < min(floors):
             return place
-        costs = _costs(distances, per_weight)
-        return costs.index(min(costs))
+        # One key in ten at ten endpoints. Who has a floor above that cost is out.
+        floors[place] = 0.0
+        near = [place for place, floor in enumerate(floors) if floor <= cost]
+        costs = [_cost(distances[place], per_weight[place]) for place in near]
+        return near[costs.index(min(costs))]
 
     def order(self, hashed: int) -> Iterator[int]:
         """All places, the key's first one first."""
         distances = self._distances(hashed)
-        costs = distances if self._per_weight is None else _costs(distances, self._per_weight)
+        costs = distances if self._per_weight is None else list(map(_cost, distances, self._per_weight))
         return iter(sorted(range(len(costs)), key=costs.__getitem__))
 
 
-def _costs(distances: Sequence[int], per_weight: Sequence[float]) -> list[float]:
+def _cost(distance: int, per_weight: float) -> float:
     # In units of 1/2**32, as the distances are. Rounding takes away less than the 1 that a distance lacks.
-    return [
-        (_LOG_WORD - log(_LAST - distance)) * inverse * WORD
-        for distance, inverse in zip(distances, per_weight, strict=True)
-    ]
+    return (_LOG_WORD - log(_LAST - distance)) * per_weight * WORD
 
 
 def _inverse(weight: float) -> float:
