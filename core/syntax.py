@@ -10,12 +10,11 @@ from collections.abc import Iterable
 
 from .errors import InvalidRequestError
 
-__all__ = ["check_headers", "check_method", "check_target", "is_clean_block", "is_token"]
+__all__ = ["check_headers", "check_method", "check_target", "header_line", "is_token"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[!-~]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-_BLOCK = re.compile(r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
 
 
 def check_method(method: str) -> None:
@@ -65,9 +64,13 @@ def is_token(name: str) -> bool:
     return _TOKEN.fullmatch(name) is not None
 
 
-def is_clean_block(block: str) -> bool:
-    """Whether header fields that were joined to lines are clean ASCII: one match instead of one for each field.
+def header_line(name: str, value: str) -> str:
+    """A header field as it is sent, line break included.
 
-    A value with a line break that happens to look like another field passes: compare the number of lines as well.
+    Raises:
+        InvalidRequestError: See `check_headers`.
     """
-    return block.isascii() and _BLOCK.fullmatch(block) is not None
+    # These two say yes at a fifth of the cost of the pattern; what they do not like (a tab, say) is looked at closely.
+    if not (value.isascii() and value.isprintable() and _TOKEN.fullmatch(name)):
+        check_headers(((name, value),))
+    return f"{name}: {value}\r\n"

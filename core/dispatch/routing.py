@@ -44,6 +44,7 @@ class Lane:
         pack: Compresses the body.
         merged: The caller's fields that were merged last, and what came of them. Most callers send the same fields each
             time. One reference, so that a thread sees a whole pair.
+        kept: The same for a signature: the fields, the names of those that it added, and the fields that it left.
     """
 
     route: Route
@@ -54,6 +55,7 @@ class Lane:
     sign: Sign | None
     pack: Callable[[bytes], bytes] | None = None
     merged: tuple[Headers, Headers] = ((), ())
+    kept: tuple[Headers, Sequence[str], Headers] = ((), (), ())
 
     def complete(self, request: Request, clock: Clock) -> Request:
         """The caller's request as the endpoint must get it.
@@ -89,12 +91,16 @@ class Lane:
                 )
             content = self.pack(content)
         complete = Request(request.method, target, headers, content)
-        if self.sign is None:
-            return complete
-        added = self.sign(complete, clock.unix())
-        signed = {name.lower() for name, _ in added}
-        kept = tuple(pair for pair in headers if pair[0].lower() not in signed)
-        return Request(request.method, target, kept + added, content)
+        if self.sign is not None:
+            added = self.sign(complete, clock.unix())
+            signed = [name for name, _ in added]
+            known, known_signed, kept = self.kept
+            if known is not headers or known_signed != signed:
+                replaced = {name.lower() for name in signed}
+                kept = tuple(pair for pair in headers if pair[0].lower() not in replaced)
+                self.kept = (headers, signed, kept)
+            complete.headers = kept + added
+        return complete
 
 
 RouteMember: TypeAlias = PoolMember[Lane]

@@ -35,15 +35,14 @@ class AsyncWireChannel(AsyncChannel):
         self._idle: deque[AsyncConnection] = deque()
         self._slots = asyncio.Semaphore(options.max_connections) if options.max_connections else None
         self._max_body = math.inf if options.max_body is None else options.max_body
+        self._keepalive = options.keepalive
         self._is_closed = False
 
     async def send(self, request: Request, timeouts: Timeouts) -> Reply:
         connection = await self._begin(request, timeouts, wants_pieces=False)
         reader = connection.reader
         try:
-            collected = reader.take()
-            content = collected[0] if len(collected) == 1 else b"".join(collected)
-            reply = Reply(reader.status, reader.headers, content, self._endpoint)
+            reply = Reply(reader.status, reader.headers, reader.whole(), self._endpoint)
         except BaseException:
             self.drop(connection)
             raise
@@ -63,8 +62,7 @@ class AsyncWireChannel(AsyncChannel):
                 connection = await self._connection(timeouts, ends_at, must_be_new=True)
             except TransportError:
                 break
-            # Not `rest`: it was never used, so nobody can have closed it for being idle.
-            connection.idle_since = self._loop.time()
+            connection.rest(self._keepalive)
             if self._is_closed:
                 connection.abort()
                 break
@@ -92,7 +90,9 @@ class AsyncWireChannel(AsyncChannel):
             reader = connection.reader
             phase = Phase.SEND
             try:
-                connection.begin(is_head=head.is_head, max_body=max_body, deadline=deadline, wants_pieces=wants_pieces)
+                answered = connection.begin(
+                    is_head=head.is_head, max_body=max_body, deadline=deadline, wants_pieces=wants_pieces
+                )
                 content = request.content
                 if isinstance(content, bytes):
                     connection.write(head.data + content if content else head.data)
@@ -100,7 +100,8 @@ class AsyncWireChannel(AsyncChannel):
                 else:
                     await self._send_stream(connection, head, request)
                     phase = Phase.WAIT
-                await connection.wait()
+                await answered
+                connection.check()
                 return connection
             except BaseException as error:
                 self.drop(connection)
@@ -179,7 +180,7 @@ class AsyncWireChannel(AsyncChannel):
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_fresh(now, self._options.keepalive) and not connection.has_news():
+            if now < connection.stale_at and not connection.has_news():
                 return connection
             connection.abort()
         return None
@@ -217,18 +218,17 @@ class AsyncWireChannel(AsyncChannel):
 
     def give_back(self, connection: AsyncConnection) -> None:
         """An exchange is over: keep the connection if it can carry another one."""
-        reader = connection.reader
-        connection.rest()
-        now = connection.idle_since
+        connection.was_used = True
+        now = connection.rest(self._keepalive)
         idle = self._idle
-        is_fit = reader.is_reusable and not connection.has_unsent and connection.is_fresh(now, self._options.keepalive)
+        is_fit = connection.reader.is_reusable and not connection.has_unsent and now < connection.stale_at
         if not is_fit or self._is_closed or len(idle) >= self._options.max_idle:
             self.drop(connection)
             return
         idle.append(connection)
         if self._slots is not None:
             self._slots.release()
-        if len(idle) > 1 and not idle[0].is_fresh(now, self._options.keepalive):
+        if len(idle) > 1 and now >= idle[0].stale_at:
             idle.popleft().abort()
 
     def drop(self, connection: AsyncConnection) -> None:
@@ -254,7 +254,7 @@ class _AsyncWireBody(AsyncBody):
                 if not collected and not connection.reader.is_complete:
                     connection.limit(channel.now() + self._gap)
                     connection.resume_reading()
-                    await connection.wait()
+                    await connection.wait_more()
                     continue
             except BaseException as error:
                 await self.aclose()

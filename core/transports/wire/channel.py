@@ -42,6 +42,7 @@ class WireChannel(Channel):
         self._idle: deque[Connection] = deque()
         self._slots = threading.Semaphore(options.max_connections) if options.max_connections else None
         self._max_body = math.inf if options.max_body is None else options.max_body
+        self._keepalive = options.keepalive
         self._is_closed = False
 
     def send(self, request: Request, timeouts: Timeouts) -> Reply:
@@ -51,9 +52,7 @@ class WireChannel(Channel):
             while not reader.is_complete:
                 connection.rearm()
                 self.read_once(connection)
-            collected = reader.take()
-            content = collected[0] if len(collected) == 1 else b"".join(collected)
-            reply = Reply(reader.status, reader.headers, content, self._endpoint)
+            reply = Reply(reader.status, reader.headers, reader.whole(), self._endpoint)
         except BaseException as error:
             self.drop(connection)
             failure = self.translated(error, Phase.STREAM, timeouts.total)
@@ -76,8 +75,7 @@ class WireChannel(Channel):
                 connection = self._connection(timeouts, ends_at, must_be_new=True)
             except TransportError:
                 break
-            # Not `rest`: it was never used, so nobody can have closed it for being idle.
-            connection.idle_since = time.monotonic()
+            connection.rest(self._keepalive)
             self._idle.append(connection)
             if self._slots is not None:
                 self._slots.release()
@@ -218,7 +216,7 @@ class WireChannel(Channel):
                 connection = self._idle.pop()
             except IndexError:
                 return None
-            if connection.is_fresh(now, self._options.keepalive) and not connection.has_news():
+            if now < connection.stale_at and not connection.has_news():
                 return connection
             connection.close()
 
@@ -240,16 +238,17 @@ class WireChannel(Channel):
     def give_back(self, connection: Connection) -> None:
         """An exchange is over: keep the connection if it can carry another one."""
         idle = self._idle
-        connection.rest()
-        now = connection.idle_since
-        is_fit = connection.reader.is_reusable and connection.is_fresh(now, self._options.keepalive)
+        connection.was_used = True
+        now = connection.rest(self._keepalive)
+        is_fit = connection.reader.is_reusable and now < connection.stale_at
         if not is_fit or self._is_closed or len(idle) >= self._options.max_idle:
             self.drop(connection)
             return
         idle.append(connection)
         if self._slots is not None:
             self._slots.release()
-        self._drop_oldest(now)
+        if len(idle) > 1:
+            self._drop_oldest(now)
         if self._is_closed:
             # Closed by another thread since the look above.
             self._close_idle()
@@ -265,13 +264,13 @@ class WireChannel(Channel):
     def _drop_oldest(self, now: float) -> None:
         """Close the connection that has rested longest, if its time is over: one look per call, no timer."""
         idle = self._idle
-        if len(idle) < 2 or idle[0].is_fresh(now, self._options.keepalive):
-            return
         try:
+            if now < idle[0].stale_at:
+                return
             oldest = idle.popleft()
         except IndexError:
-            return
-        if oldest.is_fresh(now, self._options.keepalive):
+            return  # other threads have taken them
+        if now < oldest.stale_at:
             idle.appendleft(oldest)
         else:
             oldest.close()

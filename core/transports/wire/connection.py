@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import select
 import socket
 import ssl
@@ -31,37 +30,36 @@ class Connection:
     Attributes:
         ends_at: When its time is over, in seconds of the monotonic clock: a send that the kernel splits ends by then.
         expires_at: When it is too old for another request.
-        idle_since: Since when it rests.
+        stale_at: While it rests: when it must not be used any more.
         was_used: Whether it carried a request before the one it carries now.
     """
 
     __slots__ = (
         "_armed",
-        "_closes_at",
+        "_armed_from",
         "_has_kernel_timeout",
         "_poll",
         "_socket",
         "ends_at",
         "expires_at",
-        "idle_since",
         "reader",
+        "stale_at",
         "was_used",
     )
 
     def __init__(self, connected: socket.socket, reader: ResponseReader, expires_at: float) -> None:
         self._socket = connected
-        self._armed = -1.0
+        self._armed = self._armed_from = -1.0
         self._has_kernel_timeout = _HAS_KERNEL_TIMEOUTS and not isinstance(connected, ssl.SSLSocket)
         if self._has_kernel_timeout:
             connected.settimeout(None)
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             self._poll.register(connected, select.POLLIN)
-        self._closes_at = math.inf
         self.reader = reader
         self.ends_at = 0.0
         self.expires_at = expires_at
-        self.idle_since = 0.0
+        self.stale_at = 0.0
         self.was_used = False
 
     def arm(self, seconds: float) -> None:
@@ -72,9 +70,10 @@ class Connection:
         """
         if seconds <= 0:
             raise TimeoutError
-        if 0 <= self._armed - seconds <= min(_SLACK, seconds * _SLACK):
+        if self._armed_from <= seconds <= self._armed:
             return
         self._armed = seconds
+        self._armed_from = seconds - min(_SLACK, seconds * _SLACK)
         if not self._has_kernel_timeout:
             self._socket.settimeout(seconds)
             return
@@ -89,7 +88,9 @@ class Connection:
         Raises:
             TimeoutError: Nothing is left.
         """
-        self.arm(self.ends_at - time.monotonic())
+        seconds = self.ends_at - time.monotonic()
+        if not self._armed_from <= seconds <= self._armed:
+            self.arm(seconds)
 
     def has_news(self) -> bool:
         """Whether there is something to read: of an idle connection, that it is closed or out of step."""
@@ -148,16 +149,15 @@ class Connection:
         except BlockingIOError:
             raise TimeoutError from None
 
-    def is_fresh(self, now: float, keepalive: float) -> bool:
-        """Whether an idle connection may still be used, as far as time tells."""
-        return now < self.expires_at and now - self.idle_since < keepalive and now < self._closes_at
-
-    def rest(self) -> None:
-        """The answer has ended well; the connection waits for its next request."""
-        self.was_used = True
-        now = self.idle_since = time.monotonic()
+    def rest(self, keepalive: float) -> float:
+        """Let it wait for its next request, `keepalive` seconds at most. Returns the time."""
+        now = time.monotonic()
+        stale_at = now + keepalive
+        if self.expires_at < stale_at:
+            stale_at = self.expires_at
         hint = self.reader.keep_alive_hint
-        self._closes_at = math.inf if hint is None else hinted_end(hint, now)
+        self.stale_at = stale_at if hint is None else min(stale_at, hinted_end(hint, now))
+        return now
 
     def close(self) -> None:
         """Close it. Harmless when called again."""
@@ -182,7 +182,7 @@ class _TlsConnection(Connection):
             return True
         if not super().has_news() and not (isinstance(connected, ssl.SSLSocket) and connected.pending()):
             return False
-        self._armed = -1.0
+        self._armed = self._armed_from = -1.0
         connected.settimeout(0)
         try:
             self._held = connected.recv(_READ)

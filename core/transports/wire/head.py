@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ...endpoint import Endpoint
 from ...errors import InvalidRequestError
 from ...message import Content, Headers
-from ...syntax import check_headers, check_method, check_target, is_clean_block
+from ...syntax import check_method, check_target, header_line
 
 __all__ = ["Head", "HeadMaker"]
 
 # These belong to the connection, which is ours.
 _OURS = frozenset({"connection", "keep-alive", "host", "transfer-encoding", "upgrade", "te", "trailer", "expect"})
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+"""Without a body, these say nothing of its length."""
 
 
 class Head:
@@ -30,20 +35,39 @@ class Head:
         self.is_head = is_head
 
 
+class _Start(NamedTuple):
+    """A head but for its framing, and what it was made from.
+
+    Attributes:
+        data: The bytes, up to and with the last of the caller's fields.
+        declared: The length that the fields declare; None if they declare none.
+        has_body: Whether an empty body is announced as well: requests of this method usually have one.
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    data: bytes
+    declared: int | None
+    has_body: bool
+
+
 class HeadMaker:
     """Makes the heads for one endpoint.
 
-    The header fields of a call without fields of its own are the same tuple each time, so their block is made once.
+    Most calls differ from the last one in their body alone: all but the framing of their head is there. A signed call
+    has some fields of its own beside fields that stay: the lines of those are there.
     """
 
-    __slots__ = ("_host", "_last")
+    __slots__ = ("_host", "_lines", "_start")
 
     def __init__(self, endpoint: Endpoint) -> None:
         default = 443 if endpoint.scheme == "https" else 80
         name = endpoint.authority.removesuffix(f":{default}") if endpoint.port == default else endpoint.authority
         self._host = f" HTTP/1.1\r\nHost: {name}\r\n"
-        # One reference, so that a thread never sees the fields of one call with the block of another.
-        self._last: tuple[Headers, str, int | None] = ((), "", None)
+        # Each is replaced as a whole, so that a thread never sees the fields of one call with the bytes of another.
+        self._start = _Start("", "", (), b"", None, has_body=False)
+        self._lines: dict[tuple[str, str], str] = {}
 
     def make(self, method: str, target: str, headers: Headers, content: Content) -> Head:
         """The head of one request.
@@ -51,37 +75,43 @@ class HeadMaker:
         Raises:
             InvalidRequestError: Method, target or a header field cannot be sent.
         """
-        known, block, declared = self._last
-        if headers is not known:
-            block, declared = _block_of(headers)
-            self._last = (headers, block, declared)
-        if isinstance(content, bytes):
-            length: int | None = len(content)
-        else:
-            length = declared
+        start = self._start
+        if headers is not start.headers or target != start.target or method != start.method:
+            start = self._start = self._started(method, target, headers)
+        length = len(content) if isinstance(content, bytes) else start.declared
         if length is None:
-            framing = "Transfer-Encoding: chunked\r\n\r\n"
-        elif length or method not in ("GET", "HEAD", "OPTIONS", "DELETE", "TRACE"):
-            framing = f"Content-Length: {length}\r\n\r\n"
+            data = start.data + b"Transfer-Encoding: chunked\r\n\r\n"
+        elif length or start.has_body:
+            data = b"%bContent-Length: %d\r\n\r\n" % (start.data, length)
         else:
-            framing = "\r\n"
-        check_target(target)
-        check_method(method)
-        data = f"{method} {target}{self._host}{block}{framing}".encode("latin-1")
+            data = start.data + b"\r\n"
         return Head(data, length, is_head=method == "HEAD")
 
+    def _started(self, method: str, target: str, headers: Headers) -> _Start:
+        check_target(target)
+        check_method(method)
+        known = self._lines
+        lines: dict[tuple[str, str], str] = {}
+        declared: int | None = None
+        block = ""
+        for field in headers:
+            line = known.get(field)
+            if line is None:
+                name = field[0].lower()
+                if name in _OURS:
+                    continue
+                if name == "content-length":
+                    declared = _declared(field[1])
+                    continue
+                line = header_line(*field)
+            lines[field] = line
+            block += line
+        self._lines = lines
+        data = f"{method} {target}{self._host}{block}".encode("latin-1")
+        return _Start(method, target, headers, data, declared, method not in _BODILESS)
 
-def _block_of(headers: Headers) -> tuple[str, int | None]:
-    kept = [pair for pair in headers if pair[0].lower() not in _OURS]
-    length: int | None = None
-    for name, value in kept:
-        if name.lower() == "content-length":
-            if not (value.isascii() and value.isdigit() and len(value) <= 18):
-                raise InvalidRequestError("header 'Content-Length' is not a number")
-            length = int(value)
-    fields = [pair for pair in kept if pair[0].lower() != "content-length"]
-    block = "".join([f"{name}: {value}\r\n" for name, value in fields])
-    # One match says that all is well; only a bad block is looked at field by field.
-    if block.count("\r\n") != len(fields) or not is_clean_block(block):
-        check_headers(fields)
-    return block, length
+
+def _declared(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 18):
+        raise InvalidRequestError("header 'Content-Length' is not a number")
+    return int(value)

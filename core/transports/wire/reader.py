@@ -33,7 +33,7 @@ class _Known:
     head: bytes
     body_bytes: int
     status: int
-    fields: list[tuple[str, str]]
+    headers: Headers
     keep_alive_hint: str | None
 
 
@@ -44,6 +44,7 @@ class ResponseReader:
 
     Attributes:
         status: HTTP status code of the answer; 0 before its head is complete.
+        headers: Its header fields; empty before its head is complete.
         has_head: Whether the head is complete.
         is_complete: Whether the answer is complete.
         has_begun: Whether any byte of the answer came.
@@ -72,6 +73,7 @@ class ResponseReader:
         "body_bytes",
         "has_begun",
         "has_head",
+        "headers",
         "is_complete",
         "keep_alive_hint",
         "status",
@@ -80,19 +82,30 @@ class ResponseReader:
     def __init__(self, max_head: int) -> None:
         self._max_head = max_head
         self._needs_parser = True
+        self._pieces: list[bytes] = []
         self._known: _Known | None = None
         self._parser: httptools.HttpResponseParser
         self.begin(is_head=False)
+        self._begin_parsing()
 
     def begin(self, *, is_head: bool, max_body: float = math.inf) -> None:
         """Get ready for the answer to the next request, whose body may have `max_body` bytes."""
+        self._is_head_method = is_head
+        self._max_body = max_body
+        if self._pieces:
+            self._pieces = []
+        self.status = 0
+        self.headers: Headers = ()
+        self.has_begun = False
+        self.has_head = False
+        self.is_complete = False
+
+    def _begin_parsing(self) -> None:
+        """Get ready what only an answer needs whose head is not that of the last one."""
         if self._needs_parser:
             self._parser = httptools.HttpResponseParser(self)
             self._needs_parser = False
-        self._is_head_method = is_head
         self._fields: list[tuple[str, str]] = []
-        self._pieces: list[bytes] = []
-        self._max_body = max_body
         self._head_bytes = 0
         self._quiet_bytes = 0
         self._trailer_bytes = 0
@@ -104,11 +117,7 @@ class ResponseReader:
         self._is_chunked = False
         self._is_interim = False
         self._keeps_alive = False
-        self.status = 0
         self.keep_alive_hint: str | None = None
-        self.has_begun = False
-        self.has_head = False
-        self.is_complete = False
 
     def feed(self, data: bytes) -> None:
         """Take in what came.
@@ -121,6 +130,7 @@ class ResponseReader:
         else:
             self.has_begun = True
             if not self._recall(data):
+                self._begin_parsing()
                 self._feed(data)
                 self._remember(data)
 
@@ -165,11 +175,12 @@ class ResponseReader:
         if length != known.body_bytes or length > self._max_body or not data.startswith(known.head):
             return False
         self.status = known.status
-        self._fields = known.fields
+        self.headers = known.headers
         self.keep_alive_hint = known.keep_alive_hint
-        self._has_framing = self.has_head = self.is_complete = self._keeps_alive = True
+        self.body_bytes = length
+        self.has_head = self.is_complete = self._keeps_alive = True
+        self._has_surplus = False
         if length:
-            self.body_bytes = length
             self._pieces.append(data[-length:])
         return True
 
@@ -177,7 +188,7 @@ class ResponseReader:
         """Remember the head of an answer that came as a whole, if its length on the wire is that of its body."""
         if self.is_reusable and not (self._is_chunked or self._is_head_method):
             head = data[: len(data) - self.body_bytes]
-            self._known = _Known(head, self.body_bytes, self.status, self._fields, self.keep_alive_hint)
+            self._known = _Known(head, self.body_bytes, self.status, self.headers, self.keep_alive_hint)
         else:
             self._known = None
 
@@ -232,11 +243,6 @@ class ResponseReader:
         self.is_complete = True
 
     @property
-    def headers(self) -> Headers:
-        """The header fields of the answer."""
-        return tuple(self._fields)
-
-    @property
     def is_reusable(self) -> bool:
         """Whether the connection can carry another request: the answer ended cleanly, and nothing came behind it."""
         return self.is_complete and self._keeps_alive and not self._has_surplus
@@ -246,6 +252,13 @@ class ResponseReader:
         pieces = self._pieces
         self._pieces = []
         return pieces
+
+    def whole(self) -> bytes:
+        """The body of an answer that is complete and of which nothing was taken."""
+        pieces = self._pieces
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return content
 
     # --- the parser's -------------------------------------------------------------------------------------------------
 
@@ -285,6 +298,7 @@ class ResponseReader:
             self._is_interim = True
             return
         self.status = status
+        self.headers = tuple(self._fields)
         self.has_head = True
         if self._is_head_method:
             # The parser would wait for the body that the head announces: it is not used again.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import locale
 from collections.abc import Iterator
 
@@ -42,6 +44,21 @@ def test_signature_by_its_parts() -> None:
         resource="/api/predict/svc",
     )
     assert signed == "xyoadizX8kazA04RxwF/AmNY+iw="
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
+def test_the_code_is_that_of_the_standard_library(length: int) -> None:
+    key = bytes(range(length))
+    text = b"POST\nd\nt\nnow\n/x"
+    wanted = base64.b64encode(hmac.digest(key, text, "sha1")).decode()
+    assert signature(key, method="POST", digest="d", content_type="t", date="now", resource="/x") == wanted
+
+
+def test_the_date_goes_on() -> None:
+    sign, request = signer(), Request("POST", "/api/predict/svc")
+    dates = [header(sign(request, NOV_21 + later), "date") for later in (0.0, 0.9, 1.0, 61.5, 0.5)]
+    times = ["03:06:05", "03:06:05", "03:06:06", "03:07:06", "03:06:05"]
+    assert dates == [f"Sat, 21 Nov 2026 {time} GMT" for time in times]
 
 
 def test_what_is_sent_is_what_is_signed() -> None:
