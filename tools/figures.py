@@ -14,6 +14,7 @@ from pathlib import Path
 from directlane.balancers.consistent_hash import ConsistentHash
 from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.random import WeightedRandom
+from directlane.balancers.sticky import Sticky
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
 from directlane.core.interfaces.balancer import Balancer
 from directlane.core.simulation import simulate
@@ -45,6 +46,7 @@ _FIGURES = (
     Figure(
         "balancer-waves", "servers-deploy-in-waves", [(each.kind, each) for each in (_TURNS, _DRAWS, _LEAST, _HASH)]
     ),
+    Figure("balancer-sticky", "many-clients", [(each.kind, each) for each in (_TURNS, Sticky())]),
     Figure(
         "balancer-least-loaded",
         "slow-in-the-middle",
