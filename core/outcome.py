@@ -24,15 +24,18 @@ class Outcome:
 
     Args:
         phase: How far it came.
-        elapsed: Seconds from the start of the attempt to its end (for a streamed reply: to its headers).
+        elapsed: Seconds from the start of the attempt to its end (for a streamed reply: to its first event).
         reply: The answer. For a streamed reply with a 2xx status its content is not read yet and empty.
         error: What went wrong on the wire.
+        fault: What is wrong with a streamed reply whose status says success: its first event is an error. None if
+            nothing is.
     """
 
     phase: Phase
     elapsed: float
     reply: Reply | None = None
     error: TransportError | None = None
+    fault: str | None = None
 
     @property
     def status(self) -> int | None:

@@ -33,7 +33,7 @@ class Intake:
         clock: Source of time.
     """
 
-    __slots__ = ("_accepts", "_checked", "_clock", "_repeatable", "_timeout", "affinity")
+    __slots__ = ("_accepts", "_checked", "_clock", "_repeatable", "_stream_timeout", "_timeout", "affinity")
 
     def __init__(self, settings: CallSettings, clock: Clock) -> None:
         self._clock = clock
@@ -41,6 +41,7 @@ class Intake:
         codings = ", ".join(settings.accept_encoding)
         self._accepts: Headers = (("Accept-Encoding", codings),) if codings else ()
         self._timeout = settings.timeout
+        self._stream_timeout = settings.stream_timeout
         self._repeatable = settings.repeatable
         self.affinity = affinity_from(settings.affinity)
         """Reads the key of a call that brings none; None if the service has no such setting."""
@@ -101,13 +102,19 @@ class Intake:
         elif not 0 <= size < math.inf:
             raise ValueError(f"size must be a number of 0 or more, in any unit, not {size!r}")
         now = self._clock.monotonic()
+        deadline = now + timeout
+        ends_at: float | None = None
+        if is_streamed and self._stream_timeout is not None:
+            ends_at = now + self._stream_timeout
+            deadline = min(deadline, ends_at)
         return Call(
             request,
             started_at=now,
-            deadline=now + timeout,
+            deadline=deadline,
             may_repeat=repeatable,
             key=key.encode() if isinstance(key, str) else key,
             is_streamed=is_streamed,
             is_decoded=is_decoded,
+            ends_at=ends_at,
             size=size,
         )

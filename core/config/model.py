@@ -95,6 +95,21 @@ class CallSettings(Settings):
     attempt_timeout: PositiveDuration | None = Field(
         default=None, description="Limit of one attempt. Default: what is left of the call's deadline."
     )
+    first_event_timeout: PositiveDuration | None = Field(
+        default=None,
+        description="Limit of one attempt of a streamed call, up to the first event of its answer. Default: "
+        "`attempt_timeout`, or what is left of the call's deadline.",
+    )
+    gap_timeout: PositiveDuration | None = Field(
+        default=None,
+        description="Limit between two pieces of a streamed answer, after the first event. Default: the limit of the "
+        "attempt.",
+    )
+    stream_timeout: PositiveDuration | None = Field(
+        default=None,
+        description="Limit of a whole streamed call, up to the end of its answer. Default: none, since `timeout` is "
+        "the deadline of its first event.",
+    )
     deadline_header: Annotated[str, AfterValidator(_free_field)] | None = Field(
         default=None,
         description="A header field that tells the instance how many milliseconds the caller still waits for this "

@@ -31,7 +31,8 @@ class Call:
         is_decoded: Whether the shell undoes the answer's content codings: it was the shell that asked for them.
         size: Expected work in the caller's unit, for balancers that count work and not calls.
         attempt: The last attempt; set by the shell when it performs one.
-        body: For a streamed call, the body that is still on the wire; set by the shell.
+        ends_at: For a streamed call: when its answer must be over, on the monotonic clock. None: whenever.
+        is_leased: Whether the caller's own function performs the attempts, with any protocol.
         records: The attempts that were not good enough; set by the dispatch.
     """
 
@@ -45,7 +46,8 @@ class Call:
     is_decoded: bool = False
     size: float = 1.0
     attempt: Attempt | None = None
-    body: Body | AsyncBody | None = None
+    ends_at: float | None = None
+    is_leased: bool = False
     records: Sequence[AttemptRecord] = ()
 
 
@@ -60,6 +62,7 @@ class Attempt:
         request: The complete request.
         timeouts: The limits.
         number: Which attempt of the call this is, from 1.
+        body: For a streamed call: the body that is still on the wire; set by the shell.
     """
 
     member: RouteMember
@@ -67,6 +70,7 @@ class Attempt:
     request: Request = field(repr=False)
     timeouts: Timeouts
     number: int
+    body: Body | AsyncBody | None = field(default=None, repr=False)
 
     @property
     def lane(self) -> Lane:

@@ -100,17 +100,27 @@ class Dispatcher:
                 if not call.is_streamed:
                     attempt.lease.release()
                 return _answer(outcome, number)
-            attempt.lease.release()
+            if outcome.fault is None:
+                attempt.lease.release()
 
             if story is None:
                 story = Story([], call.excluded)
                 call.records = story.records
             story.records.append(record_of(call, attempt, outcome))
-            member = yield from self._elsewhere(call, story, member, outcome, verdict)
-            if member is None:
+            following: RouteMember | None = None
+            is_given = False
+            try:
+                following = yield from self._elsewhere(call, story, member, outcome, verdict)
+                is_given = following is None
+            finally:
+                # A stream that began with an error is still open: the caller gets it if there is no other attempt.
+                if outcome.fault is not None and not is_given:
+                    attempt.lease.release()
+            if following is None:
                 if outcome.reply is None:
                     raise self._teller.unanswered(call, story, outcome) from outcome.error
                 return _answer(outcome, number)
+            member = following
             number += 1
 
     def _attempt(self, call: Call, member: RouteMember, number: int) -> Attempt:
@@ -118,11 +128,18 @@ class Dispatcher:
         settings = self.settings
         remaining = call.deadline - now
         total = remaining if settings.attempt_timeout is None else min(remaining, settings.attempt_timeout)
+        gap: float | None = None
+        if call.is_streamed and not call.is_leased:
+            gap = total if settings.gap_timeout is None else settings.gap_timeout
+            if settings.first_event_timeout is not None:
+                total = min(total, settings.first_event_timeout)
         request = call.request
         if self._deadline_header is not None:
-            request = with_deadline(request, self._deadline_header, total)
+            left = total if gap is None else None if call.ends_at is None else call.ends_at - now
+            if left is not None:  # a stream that may go on has no end to tell
+                request = with_deadline(request, self._deadline_header, left)
         request = member.lane.complete(request, self._clock)
-        timeouts = Timeouts(min(settings.connect_timeout, total), total, call.may_repeat)
+        timeouts = Timeouts(min(settings.connect_timeout, total), total, call.may_repeat, gap)
         lease = Lease(member.load, now, call.size)
         return Attempt(member, lease, request, timeouts, number)
 
@@ -195,7 +212,8 @@ def _judge(route: Route, outcome: Outcome) -> Verdict:
         return retry_elsewhere(may_have_run=error.phase.may_have_run)
     status = outcome.status
     if status is not None and 200 <= status < 300:
-        return OK
+        # The stream began with an error: what a 503 would have said, had it been known in time.
+        return OK if outcome.fault is None else retry_elsewhere(may_have_run=True)
     return route.provider.classify(outcome)
 
 

@@ -14,6 +14,7 @@ from ..errors import (
     NoEndpointError,
     Phase,
     PluginError,
+    TransportError,
     headline,
 )
 from ..fields import format_duration
@@ -156,7 +157,7 @@ def record_of(call: Call, attempt: Attempt, outcome: Outcome) -> AttemptRecord:
         outcome.phase,
         outcome.elapsed,
         outcome.status,
-        None if outcome.error is None else str(outcome.error),
+        outcome.fault if outcome.error is None else str(outcome.error),
         attempt.lease.started_at - call.started_at,
     )
 
@@ -165,6 +166,8 @@ def cause_of(outcome: Outcome) -> Exception:
     """Why an attempt is not good enough, as an exception."""
     if outcome.error is not None:
         return outcome.error
+    if outcome.fault is not None:
+        return TransportError(outcome.fault, phase=Phase.STREAM)
     assert outcome.reply is not None  # noqa: S101 - an outcome has one of the two
     return StatusError(outcome.reply)
 

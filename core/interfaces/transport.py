@@ -28,14 +28,21 @@ class Timeouts:
 
     Args:
         connect: To open a connection, TLS included.
-        total: For the whole attempt. For a streamed reply: up to its headers, and then again between two pieces.
+        total: For the whole attempt. For a streamed reply: up to its headers.
         may_resend: Whether the request may go out a second time on a new connection, once, when a connection that was
             used before breaks without a byte of an answer. True only where a second run does no harm. Default False.
+        gap: Between two pieces of a streamed reply. Default (None): as `total`.
     """
 
     connect: float
     total: float
     may_resend: bool = False
+    gap: float | None = None
+
+    @property
+    def between_pieces(self) -> float:
+        """Seconds between two pieces of a streamed reply."""
+        return self.total if self.gap is None else self.gap
 
 
 class Body(ABC):
@@ -53,6 +60,15 @@ class Body(ABC):
     def close(self) -> None:
         """Stop reading and free the connection. Harmless when called again."""
 
+    def allow(self, seconds: float) -> bool:
+        """Wait at most so long for each piece from now on, instead of `Timeouts.gap`.
+
+        Returns:
+            Whether this body can do so. Default: False, and nothing changes.
+        """
+        del seconds
+        return False
+
 
 class AsyncBody(ABC):
     """As `Body`, for async code."""
@@ -68,6 +84,11 @@ class AsyncBody(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Stop reading and free the connection. Harmless when called again."""
+
+    def allow(self, seconds: float) -> bool:
+        """As `Body.allow`."""
+        del seconds
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,10 @@ class AsyncAiohttpChannel(AsyncChannel):
             headers=body.headers(request.headers),
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(
-                total=None, connect=timeouts.connect, sock_read=timeouts.total, ceil_threshold=float("inf")
+                total=None,
+                connect=timeouts.connect,
+                sock_read=max(timeouts.total, timeouts.between_pieces),
+                ceil_threshold=float("inf"),
             ),
             middlewares=() if timeouts.may_resend else (_once,),
         )

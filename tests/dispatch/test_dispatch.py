@@ -26,7 +26,8 @@ from directlane import (
     http_verdict,
     retry_elsewhere,
 )
-from directlane.core.dispatch.call import Attempt
+from directlane.core.dispatch.call import Attempt, Wait
+from directlane.core.interfaces.transport import Timeouts
 
 
 def script(*answers: Answered) -> Callable[[Attempt], Answered]:
@@ -247,6 +248,62 @@ def test_streamed_call_keeps_its_lease_for_the_shell() -> None:
     call.attempt.lease.release()
     call.attempt.lease.release()
     assert lab.open_calls() == 0
+
+
+def begun_badly() -> Answered:
+    result = answered(200)
+    result.outcome.fault = "the first event of the stream is an error"
+    return result
+
+
+def test_a_stream_that_begins_with_an_error_goes_elsewhere() -> None:
+    lab = Lab.of("a", "b")
+    call = lab.call(is_streamed=True)
+    reply = lab.run(call, script(begun_badly(), answered()))
+    assert (reply.attempts, lab.asked, lab.open_calls()) == (2, ["a", "b"], 1)
+    assert [(record.status, record.error) for record in call.records] == [
+        (200, "the first event of the stream is an error")
+    ]
+    assert call.attempt is not None
+    call.attempt.lease.release()
+    assert lab.open_calls() == 0
+
+
+@pytest.mark.parametrize("may_repeat", [True, False])
+def test_a_stream_that_begins_with_an_error_keeps_its_lease_if_it_is_the_answer(may_repeat: bool) -> None:
+    lab = Lab.of("a", "b", attempts=2)
+    call = lab.call(is_streamed=True, may_repeat=may_repeat)
+    reply = lab.run(call, lambda _: begun_badly())
+    assert (reply.status, reply.attempts, lab.open_calls()) == (200, 2 if may_repeat else 1, 1)
+    assert call.attempt is not None
+    call.attempt.lease.release()
+    assert lab.open_calls() == 0
+
+
+def test_a_stream_that_began_with_an_error_is_let_go_if_the_caller_gives_up() -> None:
+    lab = Lab.of("a", "b")
+    flow = lab.dispatcher.dispatch(lab.call(is_streamed=True))
+    next(flow)
+    assert isinstance(flow.send(begun_badly().outcome), Wait)
+    assert lab.open_calls() == 1
+    flow.close()
+    assert lab.open_calls() == 0
+
+
+def test_limits_of_a_streamed_call() -> None:
+    lab = Lab.of("a", timeout=30, first_event_timeout=5, gap_timeout=60)
+    seen: list[Timeouts] = []
+
+    def network(attempt: Attempt) -> Answered:
+        seen.append(attempt.timeouts)
+        return answered()
+
+    lab.run(lab.call(is_streamed=True), network)
+    lab.run(lab.call(), network)
+    assert [(limits.total, limits.gap) for limits in seen] == [(5, 60), (30, None)]
+    lab = Lab.of("a", attempt_timeout=8)
+    lab.run(lab.call(is_streamed=True), network)
+    assert (seen[-1].total, seen[-1].gap) == (8, 8), "as it was before there were settings for it"
 
 
 def test_streamed_body_is_never_sent_twice() -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 from directlane.core.emulation.server import LoopbackServer, ServerReply, ServerRequest, json_reply
 
-__all__ = ["Fleet", "Server", "fleet_of", "served"]
+__all__ = ["Fleet", "Server", "fleet_of", "served", "served_when"]
 
 
 async def served(*pieces: bytes) -> AsyncIterator[bytes]:
     """A body that a server sends piece by piece."""
     for piece in pieces:
+        yield piece
+
+
+async def served_when(heard: Sequence[bytes], *pieces: bytes) -> AsyncIterator[bytes]:
+    """A body whose pieces are each sent only when the caller has noted as many in `heard`."""
+    for number, piece in enumerate(pieces):
+        while len(heard) < number:
+            await asyncio.sleep(0.001)
         yield piece
 
 

@@ -12,7 +12,6 @@ from typing import TypeVar
 import stamina
 
 from ...clock import Clock
-from ...codings._async.body import decoded_async
 from ...codings.replies import decoded_reply
 from ...config.model import ServicePlan
 from ...discovery.hub import DiscoveryHub
@@ -32,6 +31,7 @@ from ..locks import AsyncLock
 from ..repeat import NotYet, hush, pause_of
 from ..waiting import wait_ready_async, wait_served_async
 from .attachments import AsyncAttachments
+from .beginning import begun_async, closed_async
 from .lease import AsyncLeaseRun
 from .stream import AsyncReplyStream
 
@@ -175,7 +175,12 @@ class AsyncService:
             size=size,
             is_streamed=True,
         )
-        reply = await self._run(call)
+        try:
+            reply = await self._run(call)
+        except BaseException:
+            if call.attempt is not None:
+                await closed_async(call.attempt)
+            raise
         return AsyncReplyStream(self.name, reply, call)
 
     @asynccontextmanager
@@ -271,6 +276,7 @@ class AsyncService:
     ) -> Call:
         call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable, size=size)
         call.excluded = ids_of(exclude)
+        call.is_leased = True
         return call
 
     @property
@@ -438,34 +444,21 @@ class AsyncService:
                 subscription = effect.route.subscription
                 await wait_served_async(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
             return None
-        call.attempt = effect
+        before, call.attempt = call.attempt, effect
         lane = effect.member.lane
         channel = self._channels.get(lane) or self._open_channel(effect.member)
+        if call.is_streamed:
+            if before is not None:
+                await closed_async(before)
+            return await begun_async(call, channel, effect, self.plan.calls.max_decoded_bytes)
         started = time.monotonic()
         try:
-            if call.is_streamed:
-                reply = await self._begin(call, channel, effect)
-            else:
-                reply = await channel.send(effect.request, effect.timeouts)
+            reply = await channel.send(effect.request, effect.timeouts)
             if call.is_decoded:
                 reply = decoded_reply(reply, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
         except TransportError as error:
             return Outcome(error.phase, time.monotonic() - started, error=error)
         return Outcome(Phase.DONE, time.monotonic() - started, reply=reply)
-
-    async def _begin(self, call: Call, channel: AsyncChannel, effect: Attempt) -> Reply:
-        """Begin a streamed answer. One that is no success is read at once: the verdict may need its body."""
-        streamed = await channel.stream(effect.request, effect.timeouts)
-        if 200 <= streamed.status < 300:
-            if call.is_decoded:
-                streamed = decoded_async(streamed, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
-            call.body = streamed.body
-            return Reply(streamed.status, streamed.headers, b"", effect.member.endpoint)
-        try:
-            content = b"".join([piece async for piece in streamed.body])
-        finally:
-            await streamed.body.aclose()
-        return Reply(streamed.status, streamed.headers, content, effect.member.endpoint)
 
     def _open_channel(self, member: RouteMember) -> AsyncChannel:
         # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -35,7 +36,7 @@ class AsyncReplyStream:
         self._content = reply.content
         self._call = call
         # The shell of this colour has put it there.
-        self._body = cast("AsyncBody | None", call.body)
+        self._body = None if call.attempt is None else cast("AsyncBody | None", call.attempt.body)
 
     @property
     def ok(self) -> bool:
@@ -85,12 +86,23 @@ class AsyncReplyStream:
         attempt = self._call.attempt
         assert attempt is not None  # noqa: S101 - a body comes from an attempt
         attempt.member.load.record_broken(error)
-        record = AttemptRecord(attempt.member.endpoint, error.phase, 0.0, None, str(error))
+        now = time.monotonic()
+        began = attempt.lease.started_at
+        record = AttemptRecord(
+            attempt.member.endpoint,
+            error.phase,
+            now - began,
+            self.status,
+            str(error),
+            began - self._call.started_at,
+        )
         return AttemptsError(
             f"service {self._service!r}: the answer of {attempt.member.endpoint.id} broke off: {error}\n"
             "Next: call again, if a second run does no harm.",
             service=self._service,
-            attempts=[record],
+            attempts=[*self._call.records, record],
+            list_age=attempt.lane.route.list_age(),
+            elapsed=now - self._call.started_at,
         )
 
     def __repr__(self) -> str:

@@ -13,7 +13,6 @@ from typing import TypeVar
 import stamina
 
 from ...clock import Clock
-from ...codings._sync.body import decoded
 from ...codings.replies import decoded_reply
 from ...config.model import ServicePlan
 from ...discovery.hub import DiscoveryHub
@@ -33,6 +32,7 @@ from ..locks import Lock
 from ..repeat import NotYet, hush, pause_of
 from ..waiting import wait_ready, wait_served
 from .attachments import Attachments
+from .beginning import begun, closed
 from .lease import LeaseRun
 from .stream import ReplyStream
 
@@ -176,7 +176,12 @@ class Service:
             size=size,
             is_streamed=True,
         )
-        reply = self._run(call)
+        try:
+            reply = self._run(call)
+        except BaseException:
+            if call.attempt is not None:
+                closed(call.attempt)
+            raise
         return ReplyStream(self.name, reply, call)
 
     @contextmanager
@@ -272,6 +277,7 @@ class Service:
     ) -> Call:
         call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable, size=size)
         call.excluded = ids_of(exclude)
+        call.is_leased = True
         return call
 
     @property
@@ -439,34 +445,21 @@ class Service:
                 subscription = effect.route.subscription
                 wait_served(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
             return None
-        call.attempt = effect
+        before, call.attempt = call.attempt, effect
         lane = effect.member.lane
         channel = self._channels.get(lane) or self._open_channel(effect.member)
+        if call.is_streamed:
+            if before is not None:
+                closed(before)
+            return begun(call, channel, effect, self.plan.calls.max_decoded_bytes)
         started = time.monotonic()
         try:
-            if call.is_streamed:
-                reply = self._begin(call, channel, effect)
-            else:
-                reply = channel.send(effect.request, effect.timeouts)
+            reply = channel.send(effect.request, effect.timeouts)
             if call.is_decoded:
                 reply = decoded_reply(reply, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
         except TransportError as error:
             return Outcome(error.phase, time.monotonic() - started, error=error)
         return Outcome(Phase.DONE, time.monotonic() - started, reply=reply)
-
-    def _begin(self, call: Call, channel: Channel, effect: Attempt) -> Reply:
-        """Begin a streamed answer. One that is no success is read at once: the verdict may need its body."""
-        streamed = channel.stream(effect.request, effect.timeouts)
-        if 200 <= streamed.status < 300:
-            if call.is_decoded:
-                streamed = decoded(streamed, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
-            call.body = streamed.body
-            return Reply(streamed.status, streamed.headers, b"", effect.member.endpoint)
-        try:
-            content = b"".join([piece for piece in streamed.body])
-        finally:
-            streamed.body.close()
-        return Reply(streamed.status, streamed.headers, content, effect.member.endpoint)
 
     def _open_channel(self, member: RouteMember) -> Channel:
         # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import cast
 
@@ -36,7 +37,7 @@ class ReplyStream:
         self._content = reply.content
         self._call = call
         # The shell of this colour has put it there.
-        self._body = cast("Body | None", call.body)
+        self._body = None if call.attempt is None else cast("Body | None", call.attempt.body)
 
     @property
     def ok(self) -> bool:
@@ -86,12 +87,23 @@ class ReplyStream:
         attempt = self._call.attempt
         assert attempt is not None  # noqa: S101 - a body comes from an attempt
         attempt.member.load.record_broken(error)
-        record = AttemptRecord(attempt.member.endpoint, error.phase, 0.0, None, str(error))
+        now = time.monotonic()
+        began = attempt.lease.started_at
+        record = AttemptRecord(
+            attempt.member.endpoint,
+            error.phase,
+            now - began,
+            self.status,
+            str(error),
+            began - self._call.started_at,
+        )
         return AttemptsError(
             f"service {self._service!r}: the answer of {attempt.member.endpoint.id} broke off: {error}\n"
             "Next: call again, if a second run does no harm.",
             service=self._service,
-            attempts=[record],
+            attempts=[*self._call.records, record],
+            list_age=attempt.lane.route.list_age(),
+            elapsed=now - self._call.started_at,
         )
 
     def __repr__(self) -> str:

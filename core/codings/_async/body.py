@@ -44,6 +44,9 @@ class AsyncDecodedBody(AsyncBody):
                     pass
             raise undecodable(self._endpoint, error) from error
 
+    def allow(self, seconds: float) -> bool:
+        return self._body.allow(seconds)
+
     async def aclose(self) -> None:
         await self._body.aclose()
 

@@ -45,6 +45,9 @@ class DecodedBody(Body):
                     pass
             raise undecodable(self._endpoint, error) from error
 
+    def allow(self, seconds: float) -> bool:
+        return self._body.allow(seconds)
+
     def close(self) -> None:
         self._body.close()
 

@@ -54,12 +54,15 @@ class AsyncHttpxChannel(AsyncChannel):
         return Reply(response.status_code, tuple(response.headers.multi_items()), b"".join(pieces), self._endpoint)
 
     async def stream(self, request: Request, timeouts: Timeouts) -> AsyncStreamed:
-        outgoing = self._outgoing(request, _limits(timeouts))
+        limits = _limits(timeouts)
+        outgoing = self._outgoing(request, limits)
         try:
             with limit_async(timeouts.total):
                 response = await self._transport.handle_async_request(outgoing)
         except (httpx.HTTPError, TimeoutError) as error:
             raise as_transport_error(error, self._endpoint, Phase.WAIT, timeouts) from error
+        # httpcore reads the limit anew when the body begins, and never again.
+        limits["read"] = timeouts.between_pieces
         headers = tuple(response.headers.multi_items())
         return AsyncStreamed(response.status_code, headers, AsyncHttpxBody(response, self._endpoint, timeouts))
 

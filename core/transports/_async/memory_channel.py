@@ -47,12 +47,15 @@ class AsyncMemoryBody(AsyncBody):
 
     def __init__(self, scripted: Scripted) -> None:
         self._pieces = body_of(scripted)
+        self._is_closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
+            if self._is_closed:
+                return
             if isinstance(piece, TransportError):
                 raise piece
             yield piece
 
     async def aclose(self) -> None:
-        self._pieces = ()
+        self._is_closed = True

@@ -55,12 +55,15 @@ class HttpxChannel(Channel):
         return Reply(response.status_code, tuple(response.headers.multi_items()), b"".join(pieces), self._endpoint)
 
     def stream(self, request: Request, timeouts: Timeouts) -> Streamed:
-        outgoing = self._outgoing(request, _limits(timeouts))
+        limits = _limits(timeouts)
+        outgoing = self._outgoing(request, limits)
         try:
             with limit(timeouts.total):
                 response = self._transport.handle_request(outgoing)
         except (httpx.HTTPError, TimeoutError) as error:
             raise as_transport_error(error, self._endpoint, Phase.WAIT, timeouts) from error
+        # httpcore reads the limit anew when the body begins, and never again.
+        limits["read"] = timeouts.between_pieces
         headers = tuple(response.headers.multi_items())
         return Streamed(response.status_code, headers, HttpxBody(response, self._endpoint, timeouts))
 

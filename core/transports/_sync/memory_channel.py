@@ -48,12 +48,15 @@ class MemoryBody(Body):
 
     def __init__(self, scripted: Scripted) -> None:
         self._pieces = body_of(scripted)
+        self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pieces:
+            if self._is_closed:
+                return
             if isinstance(piece, TransportError):
                 raise piece
             yield piece
 
     def close(self) -> None:
-        self._pieces = ()
+        self._is_closed = True

@@ -51,7 +51,7 @@ class AsyncWireChannel(AsyncChannel):
 
     async def stream(self, request: Request, timeouts: Timeouts) -> AsyncStreamed:
         connection = await self._begin(request, timeouts, wants_pieces=True)
-        body = _AsyncWireBody(self, connection, timeouts.total)
+        body = _AsyncWireBody(self, connection, timeouts.between_pieces)
         return AsyncStreamed(connection.reader.status, connection.reader.headers, body)
 
     async def warm(self, connections: int, timeouts: Timeouts) -> int:
@@ -267,6 +267,10 @@ class _AsyncWireBody(AsyncBody):
                 channel.give_back(connection)
             for piece in collected:
                 yield piece
+
+    def allow(self, seconds: float) -> bool:
+        self._gap = seconds
+        return True
 
     async def aclose(self) -> None:
         connection, self._connection = self._connection, None

@@ -64,7 +64,7 @@ class WireChannel(Channel):
 
     def stream(self, request: Request, timeouts: Timeouts) -> Streamed:
         connection = self._begin(request, timeouts, math.inf)
-        body = _WireBody(self, connection, timeouts.total)
+        body = _WireBody(self, connection, timeouts.between_pieces)
         return Streamed(connection.reader.status, connection.reader.headers, body)
 
     def warm(self, connections: int, timeouts: Timeouts) -> int:
@@ -313,6 +313,10 @@ class _WireBody(Body):
                 self._connection = None
                 channel.give_back(connection)
             yield from collected
+
+    def allow(self, seconds: float) -> bool:
+        self._gap = seconds
+        return True
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
