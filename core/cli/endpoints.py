@@ -19,7 +19,15 @@ __all__ = ["endpoints"]
 
 _NOBODY = 2
 _STEP = 0.02
-_STATES = {"ready": "green", "draining": "yellow", "leaving": "yellow"}
+_STATES = {
+    "ready": "green",
+    "warming": "green",
+    "draining": "yellow",
+    "leaving": "yellow",
+    "probing": "yellow",
+    "ejected": "red",
+    "failing": "red",
+}
 
 _HELP = """Ask discovery once and show every endpoint: its route, state, weight, zone, the age of the list, the last
 error. All services, or the one that is named.
@@ -120,6 +128,8 @@ def _endpoint_facts(view: EndpointView) -> dict[str, object]:
         "url": view.endpoint.url,
         "route": view.route,
         "state": view.state,
+        "reason": view.reason,
+        "returns_in_s": view.returns_in,
         "weight": view.weight,
         "listed_weight": view.endpoint.weight,
         "zone": view.endpoint.zone,
@@ -129,6 +139,12 @@ def _endpoint_facts(view: EndpointView) -> dict[str, object]:
         "errors": view.errors,
         "last_error": view.last_error,
     }
+
+
+def _state(view: EndpointView) -> str:
+    if view.state == "ejected" and view.returns_in is not None:
+        return f"ejected, {format_duration(view.returns_in)} left"
+    return view.state
 
 
 def _show(services: list[Service]) -> None:
@@ -142,9 +158,9 @@ def _show(services: list[Service]) -> None:
         if views:
             table = new_table("endpoint", "route", "state", ">weight", "zone", ">list age", "last error")
             for view in views:
-                state = Text(view.state, style=_STATES.get(view.state, ""))
+                state = Text(_state(view), style=_STATES.get(view.state, ""))
                 age = "-" if view.list_age is None else format_duration(view.list_age)
-                zone, error = view.endpoint.zone or "-", view.last_error or "-"
+                zone, error = view.endpoint.zone or "-", view.reason or view.last_error or "-"
                 table.add_row(name_of(view.endpoint), view.route, state, f"{view.weight:g}", zone, age, error)
             out.print(table)
         for route in service.routes:

@@ -14,12 +14,14 @@ from pydantic import AfterValidator, Field
 
 from ..codings.libraries import zstd_decompressor
 from ..errors import ConfigProblem
+from ..fields import Duration
 from ..interfaces.balancer import Balancer
 from ..interfaces.provider import Provider
 from ..interfaces.transport import Transport
 from ..syntax import is_token
 from .affinity import AffinitySettings
 from .base import PositiveDuration, Settings
+from .ejection import EjectionSettings
 from .retry_budget import RetryBudgetSettings
 
 __all__ = [
@@ -88,7 +90,7 @@ class DiscoverySettings(Settings):
 
 
 class CallSettings(Settings):
-    """Limits and repeats of a call."""
+    """Limits and repeats of a call, and what its failures mean for an endpoint."""
 
     timeout: PositiveDuration = Field(default=30.0, description="Deadline of a call: waiting, attempts and pauses.")
     connect_timeout: PositiveDuration = Field(default=1.0, description="Limit to open a connection to an instance.")
@@ -149,6 +151,16 @@ class CallSettings(Settings):
         default=268_435_456,
         ge=1,
         description="A compressed answer that stands for more bytes than this is an error. Default: 256 MiB.",
+    )
+    ejection: EjectionSettings = Field(
+        default_factory=EjectionSettings,
+        description="When an endpoint that fails gets no calls for a while; see [ejection](#ejection).",
+    )
+    slow_start: Duration = Field(
+        default=10.0,
+        description="Time in which an endpoint that joins others, or comes back from an ejection, grows to its share "
+        "of the calls, from a tenth on: caches, connections and code that is compiled when first used need a moment. "
+        "0 gives it all at once.",
     )
 
 

@@ -1,9 +1,9 @@
-"""The hub: one thread in the process that runs all pollers, and the sharing of pollers between clients.
+"""The hub: one thread in the process that runs all pollers and timers, and the sharing of pollers between clients.
 
-Two clients that ask the same question in the same way share one poller. The thread starts with the first poller and
-ends with the last. It is a daemon and holds nothing that must be saved, so a program that exits without `close()` is
-not held up. After a fork the child has no thread; what was known stays known, and the thread starts again when the
-child first needs it.
+Two clients that ask the same question in the same way share one poller. The thread starts with the first poller or
+timer and ends with the last. It is a daemon and holds nothing that must be saved, so a program that exits without
+`close()` is not held up. After a fork the child has no thread and no timers; what was known stays known, and the thread
+starts again when the child first needs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import atexit
 import math
 import ssl
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -24,6 +24,7 @@ from ..config.model import DiscoverySettings
 from ..endpoint import Snapshot
 from ..forks import on_fork
 from ..interfaces.discovery import AddressSource, Discovery, PollContext
+from ..timers import Cancel, Timers, run_logged
 from .belief import Belief, after_answer
 from .budget import BudgetLedger
 from .hub_thread import HubThread
@@ -65,16 +66,36 @@ class _Shared:
     shares: set[_Share]
 
 
+class _Timer:
+    """Something that is to happen in the thread."""
+
+    def __init__(self, hub: DiscoveryHub, when: float, action: Callable[[], None]) -> None:
+        self.when = when
+        self.action = action
+        self._hub = hub
+
+    def ring(self) -> None:
+        self._hub.ring(self)
+
+    def cancel(self) -> None:
+        self._hub.drop(self)
+
+
 class DiscoveryHub:
-    """Shares pollers. Mutable state: the shared pollers and the thread; all under `_lock`.
+    """Shares pollers, and keeps timers. Mutable state: pollers, timers and the thread; all under `_lock`.
 
     Args:
         clock: Source of time.
         random: Source of chance for the jitter.
+        timers: Who keeps the timers. Default: the thread of the hub.
     """
 
-    def __init__(self, clock: Clock = SYSTEM_CLOCK, random: Random | None = None) -> None:
+    def __init__(
+        self, clock: Clock = SYSTEM_CLOCK, random: Random | None = None, *, timers: Timers | None = None
+    ) -> None:
         self._clock = clock
+        self._other_timers = timers
+        self._timers: set[_Timer] = set()
         self._random = random if random is not None else Random()
         self._shared: dict[Hashable, _Shared] = {}
         self._inherited: dict[Hashable, Poller] = {}  # of the parent, after a fork: what it knew
@@ -101,22 +122,73 @@ class DiscoveryHub:
             return _Fixed(fixed)
         key = (discovery.identity, settings)
         with self._lock:
-            if self._thread is None:
-                if self._tls is None:
-                    # 20 ms of work, so once for all. Here, not in the thread: it imports; see `hub_thread`.
-                    self._tls = httpx.create_ssl_context(trust_env=False)
-                self._thread = HubThread(self._clock, self._ledger, self._tls)
+            if self._tls is None:
+                # 20 ms of work, so once for all. Here, not in the thread: it imports; see `hub_thread`.
+                self._tls = httpx.create_ssl_context(trust_env=False)
+            thread = self._running()
             shared = self._shared.get(key)
             if shared is None:
                 poller = self._inherited.pop(key, None)
                 if poller is None:
                     poller = Poller(name, discovery, settings, self._clock, self._random)
                 shared = self._shared[key] = _Shared(poller, set())
-                self._thread.start(poller)
+                thread.start(poller, self._tls)
             share = _Share(self, key, shared.poller, listener)
             shared.shares.add(share)
         shared.poller.add_listener(listener)
         return share
+
+    def call_at(self, when: float, action: Callable[[], None]) -> Cancel:
+        """Run `action` in the hub's thread at `when` on the monotonic clock, or later; see `Timers`."""
+        if self._other_timers is not None:
+            return self._other_timers.call_at(when, action)
+        timer = _Timer(self, when, action)
+        with self._lock:
+            self._running().call_later(when - self._clock.monotonic(), timer.ring)
+            self._timers.add(timer)
+        return timer.cancel
+
+    def call_soon(self, action: Callable[[], None]) -> None:
+        """Run `action` in the hub's thread; see `Timers`."""
+        if self._other_timers is not None:
+            self._other_timers.call_soon(action)
+        else:
+            self.call_at(-math.inf, action)
+
+    def ring(self, timer: _Timer) -> None:
+        """The time of a timer has come, by the clock of the event loop. In the thread."""
+        left = timer.when - self._clock.monotonic()
+        with self._lock:
+            if timer not in self._timers:
+                return
+            if left > 0 and self._thread is not None:
+                self._thread.call_later(left, timer.ring)
+                return
+        run_logged(timer.action)
+        # Only now: if the action sets the next timer, the thread goes on.
+        self.drop(timer)
+
+    def drop(self, timer: _Timer) -> None:
+        """Forget a timer. Harmless for one that is forgotten, or was the parent's."""
+        with self._lock:
+            if timer not in self._timers:
+                return
+            self._timers.remove(timer)
+            closing = self._unused()
+        if closing is not None:
+            closing.close(_JOIN_LIMIT)
+
+    def _running(self) -> HubThread:
+        if self._thread is None:
+            self._thread = HubThread(self._clock, self._ledger)
+        return self._thread
+
+    def _unused(self) -> HubThread | None:
+        """The thread, if nobody needs it any more: to be closed when the lock is free."""
+        if self._shared or self._timers:
+            return None
+        closing, self._thread = self._thread, None
+        return closing
 
     @property
     def pollers(self) -> int:
@@ -125,7 +197,6 @@ class DiscoveryHub:
 
     def leave(self, key: Hashable, share: _Share) -> None:
         """Give one share back: the other half of `subscribe`. Harmless for one that is back, or was the parent's."""
-        closing: HubThread | None = None
         with self._lock:
             shared = self._shared.get(key)
             if shared is None or share not in shared.shares:
@@ -136,8 +207,7 @@ class DiscoveryHub:
             del self._shared[key]
             if self._thread is not None:
                 self._thread.stop(shared.poller)
-            if not self._shared:
-                closing, self._thread = self._thread, None
+            closing = self._unused()
         shared.poller.retire()
         if closing is not None:
             closing.close(_JOIN_LIMIT)
@@ -151,6 +221,7 @@ class DiscoveryHub:
         self._ledger.after_fork_in_child(self._clock.monotonic())
         self._inherited.update((key, shared.poller) for key, shared in self._shared.items())
         self._shared = {}
+        self._timers = set()
         for poller in self._inherited.values():
             poller.revive()
 

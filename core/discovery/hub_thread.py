@@ -1,4 +1,4 @@
-"""The thread of the hub: an event loop that runs pollers, and ends when it is told, whatever they are doing."""
+"""The thread of the hub: an event loop that runs pollers and timers, and ends when it is told, whatever they do."""
 
 from __future__ import annotations
 
@@ -62,24 +62,18 @@ class HubThread:
     Args:
         clock: Source of time.
         ledger: What was spent so far, for the rate budgets.
-        tls: For control planes that are asked over https.
 
     Raises:
         RuntimeError, OSError: The machine gives us no thread or no event loop.
     """
 
-    def __init__(self, clock: Clock, ledger: BudgetLedger, tls: ssl.SSLContext) -> None:
+    def __init__(self, clock: Clock, ledger: BudgetLedger) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event
         self._keeper: LocalBudgetKeeper
-        self._tls = tls
         self._tasks: dict[Poller, asyncio.Task[None]] = {}
         self._clock = clock
         self._ledger = ledger
-        # A fork while another thread imports leaves the lock of that import closed in the child, for ever. So we import
-        # here, in the thread of the caller, what our thread would import otherwise.
-        for module in _LATE_IMPORTS:
-            importlib.import_module(module)
         started = threading.Event()
         failed: list[Exception] = []
         self._thread = threading.Thread(
@@ -109,13 +103,29 @@ class HubThread:
         await self._stop.wait()
         # `asyncio.run` cancels what is left and waits for it.
 
-    def start(self, poller: Poller) -> None:
-        """Let the poller run."""
+    def start(self, poller: Poller, tls: ssl.SSLContext) -> None:
+        """Let the poller run.
+
+        Args:
+            poller: Whose questions are to be asked.
+            tls: For control planes that are asked over https.
+        """
+        # A fork while another thread imports leaves the lock of that import closed in the child, for ever. So we import
+        # here, in the thread of the caller, what our thread would import otherwise.
+        for module in _LATE_IMPORTS:
+            importlib.import_module(module)
 
         def begin() -> None:
-            self._tasks[poller] = asyncio.ensure_future(self._poll(poller))
+            self._tasks[poller] = asyncio.ensure_future(self._poll(poller, tls))
 
         self._call(begin)
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Run an action after so many seconds, or at once if there are none. It must not raise."""
+        if seconds <= 0:
+            self._call(action)
+        else:
+            self._call(lambda: asyncio.get_running_loop().call_later(seconds, action, context=Context()))
 
     def stop(self, poller: Poller) -> None:
         """End the poller, whatever it is doing."""
@@ -134,10 +144,10 @@ class HubThread:
         if threading.current_thread() is not self._thread:
             self._thread.join(limit)
 
-    async def _poll(self, poller: Poller) -> None:
+    async def _poll(self, poller: Poller, tls: ssl.SSLContext) -> None:
         while True:
             try:
-                await poller.run(self._keeper, self._tls)
+                await poller.run(self._keeper, tls)
                 return
             except Exception as error:  # noqa: BLE001 - a mistake of ours: the others go on, and so does this one
                 where = "".join(traceback.format_tb(error.__traceback__))  # without the text, which may quote a secret

@@ -114,7 +114,16 @@ class Route:
         self.weight = plan.weight
         self.tier = plan.tier
         self.provider: Provider = plan.provider
-        self.pool: Pool[Lane] = Pool(service.balancer, self._lane, clock, random)
+        self.pool: Pool[Lane] = Pool(
+            service.balancer,
+            self._lane,
+            clock,
+            random,
+            name=f"{service.name}/{plan.name}",
+            ejection=service.calls.ejection,
+            slow_start=service.calls.slow_start,
+            timers=hub,
+        )
         self._asks: Headers = ASK_FOR_REPORT if service.balancer.wants_reports() else ()
         self._clock = clock
         self.fault: PluginError | None = None
@@ -160,12 +169,12 @@ class Route:
         for member in self.pool.members():
             figures = member.load.figures()
             mean = figures.mean_seconds
-            leaving = self.pool.is_leaving(member)
+            standing = self.pool.standing(member)
             views.append(
                 EndpointView(
                     endpoint=member.endpoint,
                     route=self.name,
-                    state="leaving" if leaving else "draining" if member.endpoint.is_draining else "ready",
+                    state=standing.state,
                     weight=member.weight,
                     open_calls=figures.open_calls,
                     attempts=figures.attempts,
@@ -174,12 +183,15 @@ class Route:
                     mean_ms=None if mean is None else mean * 1000,
                     last_error=figures.last_error,
                     list_age=age,
+                    reason=standing.reason,
+                    returns_in=standing.returns_in,
                 )
             )
         return views
 
     def release(self) -> None:
         """Give the share in the poller back."""
+        self.pool.close()
         self.subscription.release()
 
 

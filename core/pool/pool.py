@@ -8,19 +8,33 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Generic, TypeVar
 
 from ..clock import Clock
+from ..config.ejection import NO_EJECTION, EjectionSettings
 from ..endpoint import Endpoint
 from ..interfaces.balancer import Balancer, BuildContext, Picker, PickInfo
+from ..timers import Timers
+from .health import PoolHealth, Standing
+from .probe import Probe, ProbeStats
 from .statistics import EndpointStats
 
 __all__ = ["EndpointView", "Pool", "PoolMember", "resolved_weights"]
 
 T = TypeVar("T")
+
+_PATIENCE = 10
+"""So many calls that exclude somebody leave a probe to others."""
+_LATENCY_MEMORY = 30.0
+"""Average latencies over which one is forgotten, for `latency_factor`, if the balancer asks for nothing else."""
+
+_READY = Standing("ready")
+_DRAINING = Standing("draining")
+_LEAVING = Standing("leaving")
 
 
 class PoolMember(Generic[T]):
@@ -52,7 +66,9 @@ class EndpointView:
     Args:
         endpoint: The address.
         route: Name of the route it belongs to.
-        state: `ready`, `draining` (weight 0), or `leaving` (not listed any more, calls are still open).
+        state: `ready`; `warming` (it comes in slowly); `ejected` (it fails and gets no calls); `probing` (one call is
+            to find out if it is well again); `failing` (it would be ejected, but too many fail); `draining` (weight 0);
+            or `leaving` (not listed any more, calls are still open).
         weight: Its share, with unknown weights resolved.
         open_calls: Attempts that are under way.
         attempts: Attempts that ended.
@@ -61,6 +77,8 @@ class EndpointView:
         mean_ms: Mean time of an attempt in milliseconds; None before the first.
         last_error: The last failure; None if the last attempt had an answer.
         list_age: Seconds since the list it stands on was confirmed.
+        reason: Why it is ejected, probed or failing; None else.
+        returns_in: Seconds until a call may find out if it is well again, for the same; 0 if one may now.
     """
 
     endpoint: Endpoint
@@ -74,6 +92,8 @@ class EndpointView:
     mean_ms: float | None
     last_error: str | None
     list_age: float | None
+    reason: str | None = None
+    returns_in: float | None = None
 
 
 class Pool(Generic[T]):
@@ -87,8 +107,12 @@ class Pool(Generic[T]):
         attach: Makes what the route keeps for an endpoint; called once for each endpoint that is new or changed.
         clock: Source of time.
         random: Source of chance.
-        on_change: Called after each change of `size`, `healthy` or `has_probe`, without a lock held, in the thread that
-            made the change. Must be quick and must not raise.
+        name: Of the route, for log lines. Default: nothing is logged.
+        ejection: When an endpoint that fails is left out for a while. Default: never.
+        slow_start: Seconds over which an endpoint that comes, or comes back, gets its share. Default 0: at once.
+        timers: For what happens later. Without them there is neither ejection nor slow start.
+        on_change: Called after each change of `size` or `healthy`, and when `has_probe` becomes true; without a lock
+            held, in the thread that made the change. Must be quick and must not raise.
     """
 
     def __init__(
@@ -98,6 +122,10 @@ class Pool(Generic[T]):
         clock: Clock,
         random: Random,
         *,
+        name: str | None = None,
+        ejection: EjectionSettings = NO_EJECTION,
+        slow_start: float = 0.0,
+        timers: Timers | None = None,
         on_change: Callable[[], None] | None = None,
     ) -> None:
         self._balancer = balancer
@@ -109,6 +137,14 @@ class Pool(Generic[T]):
         self._members: dict[str, PoolMember[T]] = {}
         self._leaving: list[PoolMember[T]] = []
         self._picker: Picker | None = None
+        self._health: PoolHealth | None = None
+        self._due: deque[Probe] = deque()
+        self._latency_memory = balancer.latency_memory()
+        if timers is not None and (ejection.enabled or slow_start > 0):
+            self._health = PoolHealth(name, ejection, slow_start, clock, random, timers, self._refresh)
+            self._due = self._health.due
+            if ejection.enabled and ejection.latency_factor is not None and self._latency_memory is None:
+                self._latency_memory = _LATENCY_MEMORY
         self.size = 0
         """How many endpoints may get calls: those that are listed with a weight above 0."""
         self.healthy = 0
@@ -117,6 +153,10 @@ class Pool(Generic[T]):
 
     def pick(self, info: PickInfo) -> PoolMember[T] | None:
         """A member for the next attempt; None if there is none, or every one is excluded. Takes no lock."""
+        if self._due:
+            member = self._probe(info)
+            if member is not None:
+                return member
         picker = self._picker
         if picker is None:
             return None
@@ -138,17 +178,71 @@ class Pool(Generic[T]):
             lanes = {id(member.lane) for member in self._members.values()}
             left = {id(member.lane): member for member in before if id(member.lane) not in lanes}
             self._leaving = list(left.values())
-            eligible = [member for member in self._members.values() if member.weight > 0]
-            context = BuildContext(random=self._random, clock=self._clock, previous=self._picker)
-            self._picker = self._balancer.build(eligible, context)
-            self.size = self.healthy = len(eligible)
+            if self._health is not None:
+                self._health.take_over((who, each.load) for who, each in self._members.items() if each.weight > 0)
+            self._build()
+        if self._health is not None:
+            self._health.attend()
         if self._on_change is not None:
             self._on_change()
+
+    def _refresh(self) -> None:
+        """A new picker for the same list: somebody was ejected, is back, or gets more of its share."""
+        with self._lock:
+            self._build()
+        if self._on_change is not None:
+            self._on_change()
+
+    def _build(self) -> None:
+        eligible = [member for member in self._members.values() if member.weight > 0]
+        self.size = self.healthy = len(eligible)
+        health = self._health
+        if health is not None:
+            self.healthy = health.well
+            out = health.out
+            eligible = [self._warmed(member, health) for member in eligible if member.endpoint.id not in out]
+        context = BuildContext(random=self._random, clock=self._clock, previous=self._picker)
+        self._picker = self._balancer.build(eligible, context)
+
+    @staticmethod
+    def _warmed(member: PoolMember[T], health: PoolHealth) -> PoolMember[T]:
+        share = health.share(member.endpoint.id)
+        return member if share == 1 else PoolMember(member.endpoint, member.weight * share, member.load, member.lane)
+
+    def _probe(self, info: PickInfo) -> PoolMember[T] | None:
+        """A member that waits for a call to find out if it is well; None if this call should go its usual way."""
+        assert self._health is not None  # noqa: S101 - without it nobody waits
+        probe = self._health.take()
+        member = self._members.get(probe.id) if probe is not None else None
+        if probe is None or member is None:
+            return None
+        if info.excluded:
+            # A call that has failed elsewhere already, or whose caller is choosy, has less room: another one, please.
+            # But not for ever, and not if it has nobody else.
+            probe.passed += 1
+            other = None if probe.passed > _PATIENCE or self._picker is None else self._picker.pick(info)
+            if other is not None or probe.id in info.excluded:
+                probe.give_back()
+                return other  # type: ignore[return-value]  # as in `pick`
+        return PoolMember(member.endpoint, member.weight, ProbeStats(member.load, probe), member.lane)
+
+    def standing(self, member: PoolMember[T]) -> Standing:
+        """How a member stands, for people."""
+        if self.is_leaving(member):
+            return _LEAVING
+        if not member.weight:
+            return _DRAINING
+        return _READY if self._health is None else self._health.standing(member.endpoint.id)
+
+    def close(self) -> None:
+        """Take back what was to happen later."""
+        if self._health is not None:
+            self._health.close()
 
     def _member(self, endpoint: Endpoint, weight: float, known: PoolMember[T] | None) -> PoolMember[T]:
         if known is None:
             balancer = self._balancer
-            stats = EndpointStats(self._clock, balancer.latency_memory(), takes_reports=balancer.wants_reports())
+            stats = EndpointStats(self._clock, self._latency_memory, takes_reports=balancer.wants_reports())
             return PoolMember(endpoint, weight, stats, self._attach(endpoint))
         if known.endpoint == endpoint and known.weight == weight:
             return known
@@ -182,7 +276,7 @@ class Pool(Generic[T]):
 
         Ask before the calls go elsewhere: a pool that gets none never knows.
         """
-        return False
+        return bool(self._due)
 
     @property
     def listed(self) -> int:

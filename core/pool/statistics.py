@@ -8,15 +8,17 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..interfaces.balancer import Latency, Penalty, Report
 from ..load_report import LoadReport, report_in
 from ..outcome import Action, Outcome, Verdict
+from ..resilience.ejection import Sign, sign_of
 from .latency import after_answer
 from .penalty import after_failure, after_success
 
-__all__ = ["EndpointStats", "Figures", "Lease"]
+__all__ = ["EndpointStats", "Figures", "HealthWatch", "Lease"]
 
 
 class Lease:
@@ -71,13 +73,32 @@ class Figures:
         return self.seconds / self.attempts if self.attempts else None
 
 
+class HealthWatch(Protocol):
+    """Who wants to know how attempts end. Successes are told only while `is_ill`: they are many, and cost nothing."""
+
+    @property
+    def is_ill(self) -> bool:
+        """Whether successes matter, too."""
+        ...
+
+    def tell(self, sign: Sign, good: int, elapsed: float) -> None:
+        """An attempt ended.
+
+        Args:
+            sign: What it says of the endpoint.
+            good: Attempts that went well so far, over all time.
+            elapsed: Seconds that it took.
+        """
+        ...
+
+
 class EndpointStats:
     """Counts for one endpoint.
 
     Mutable state: `open`, a set, whose `add` and `discard` are atomic (also without the GIL), so that the path of a
     pick needs no lock; `penalty`, `latency` and `report`, values that are replaced as a whole, so that they are read
-    without a lock; and the counters. All but `open` change in `record`, `record_broken`, `record_cancelled` and
-    `take_report`, under `_lock`.
+    without a lock; `health`, set by the pool; and the counters, which change in `record`, `record_broken`,
+    `record_cancelled` and `take_report`, under `_lock`.
 
     Args:
         clock: Source of time, for penalty and latency.
@@ -93,9 +114,11 @@ class EndpointStats:
         "_last_error",
         "_latency_memory",
         "_lock",
+        "_not_good",
         "_refusals",
         "_seconds",
         "_takes_reports",
+        "health",
         "latency",
         "open",
         "penalty",
@@ -112,6 +135,8 @@ class EndpointStats:
         """How long good answers take; None before the first, and if none is kept."""
         self.report: Report | None = None
         """What the endpoint said last about its load; None before its first report, and if none is kept."""
+        self.health: HealthWatch | None = None
+        """Who is told of failures; None if nobody is ejected here."""
         self._clock = clock
         self._latency_memory = latency_memory
         self._takes_reports = takes_reports
@@ -119,6 +144,7 @@ class EndpointStats:
         self._attempts = 0
         self._errors = 0
         self._refusals = 0
+        self._not_good = 0
         self._cancelled = 0
         self._seconds = 0.0
         self._last_error: str | None = None
@@ -139,8 +165,15 @@ class EndpointStats:
         started = [lease.started_at for lease in self.open.copy()]
         return max(0.0, now - math.fsum(started) / len(started)) if started else 0.0
 
+    @property
+    def good(self) -> int:
+        """Attempts that went well, over all time."""
+        with self._lock:
+            return self._attempts - self._not_good
+
     def record(self, outcome: Outcome, verdict: Verdict) -> None:
         """Count an attempt that ended."""
+        health = self.health
         with self._lock:
             self._attempts += 1
             self._seconds += outcome.elapsed
@@ -148,22 +181,30 @@ class EndpointStats:
                 self._errors += 1
                 self._last_error = str(outcome.error)
                 self._penalise(None)
-                return
-            self._last_error = None
-            if self._takes_reports and outcome.reply is not None:
-                # An answer with its body is over at the endpoint, a streamed one has just begun there.
-                self._keep(report_in(outcome.headers), len(self.open) - bool(outcome.reply.content))
-            if verdict.action is Action.OK:
-                if self.penalty is not None:
-                    self.penalty = after_success(self.penalty, self._clock.monotonic())
-                if self._latency_memory is not None:
-                    now = self._clock.monotonic()
-                    self.latency = after_answer(self.latency, outcome.elapsed, now, self._latency_memory)
-                return
-            if verdict.action is not Action.FAIL:
-                self._refusals += 1
-            if _is_failure(outcome, verdict):
-                self._penalise(verdict.delay)
+            else:
+                self._last_error = None
+                if self._takes_reports and outcome.reply is not None:
+                    # An answer with its body is over at the endpoint, a streamed one has just begun there.
+                    self._keep(report_in(outcome.headers), len(self.open) - bool(outcome.reply.content))
+                if verdict.action is Action.OK:
+                    if self.penalty is not None:
+                        self.penalty = after_success(self.penalty, self._clock.monotonic())
+                    if self._latency_memory is not None:
+                        now = self._clock.monotonic()
+                        self.latency = after_answer(self.latency, outcome.elapsed, now, self._latency_memory)
+                    if health is None or not health.is_ill:
+                        return
+                else:
+                    if verdict.action is not Action.FAIL:
+                        self._refusals += 1
+                    if _is_failure(outcome, verdict):
+                        self._penalise(verdict.delay)
+            sign = sign_of(outcome, verdict)
+            self._not_good += sign is not Sign.GOOD
+            good = self._attempts - self._not_good
+        # Without the lock: what is decided there may change the pool.
+        if health is not None and (sign.is_failure or health.is_ill):
+            health.tell(sign, good, outcome.elapsed)
 
     def take_report(self, load: LoadReport) -> None:
         """Keep a load report that came by another way than an answer."""
@@ -188,6 +229,11 @@ class EndpointStats:
             self._errors += 1
             self._last_error = str(error)
             self._penalise(None)
+            # It was counted as a success, and now turns out to be none.
+            self._not_good += 1
+            good = self._attempts - self._not_good
+        if self.health is not None:
+            self.health.tell(Sign.FAILED, good, 0.0)
 
     def figures(self) -> Figures:
         """The counts at this moment."""

@@ -12,6 +12,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeVarTuple
 
+from ..timers import Cancel
+
 __all__ = ["Events"]
 
 _Args = TypeVarTuple("_Args")
@@ -20,15 +22,18 @@ _Args = TypeVarTuple("_Args")
 class Events:
     """What is to happen, and the clock (a `Clock`) of those to whom it happens.
 
-    Mutable state: the heap, and `now`, which `run_until` and `run` move; it never goes back.
+    Also the `Timers` of the clients: what they ask for is done in its time, but nothing goes on for its sake.
+
+    Mutable state: the heap, the timers, and `now`, which `run_until` and `run` move; it never goes back.
     """
 
-    __slots__ = ("_heap", "_number", "now")
+    __slots__ = ("_heap", "_number", "_timers", "now")
 
     def __init__(self) -> None:
         # An event has a number, so that two of the same moment never compare what they do.
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = count().__next__
+        self._timers: dict[int, Callable[[], None] | None] = {}
         self.now = 0.0
 
     def monotonic(self) -> float:
@@ -40,8 +45,8 @@ class Events:
         return self.now
 
     def __len__(self) -> int:
-        """How many events are still to come."""
-        return len(self._heap)
+        """How many events are still to come, timers not counted."""
+        return len(self._heap) - len(self._timers)
 
     @property
     def next_at(self) -> float:
@@ -59,6 +64,27 @@ class Events:
             raise ValueError(f"an event at {moment!r} is too late: it is {self.now!r}")
         heappush(self._heap, (moment, self._number(), action, args))
 
+    def call_at(self, when: float, action: Callable[[], None]) -> Cancel:
+        """Call `action` at this second, if the simulation lasts so long. The clients' pools ask for it."""
+        number = self._number()
+        self._timers[number] = action
+        heappush(self._heap, (max(when, self.now), number, self._ring, (number,)))
+
+        def cancel() -> None:
+            if number in self._timers:
+                self._timers[number] = None
+
+        return cancel
+
+    def call_soon(self, action: Callable[[], None]) -> None:
+        """Call `action` now."""
+        action()
+
+    def _ring(self, number: int) -> None:
+        action = self._timers.pop(number)
+        if action is not None:
+            action()
+
     def run_until(self, moment: float) -> None:
         """Let everything happen that is due until this second, itself included; then it is this second."""
         heap = self._heap
@@ -68,8 +94,11 @@ class Events:
         self.now = moment
 
     def run(self) -> None:
-        """Let everything happen, also what is asked for meanwhile; then it is the second of the last event."""
-        heap = self._heap
-        while heap:
+        """Let everything happen, also what is asked for meanwhile; then it is the second of the last event.
+
+        Timers that would come after the last event do not.
+        """
+        heap, timers = self._heap, self._timers
+        while len(heap) > len(timers):
             self.now, _, action, args = heappop(heap)
             action(*args)

@@ -68,7 +68,16 @@ class _Run:
         self.retired: list[Pool[Site]] = []
 
     def _new_pool(self, seed: str) -> Pool[Site]:
-        return Pool(self.balancer, self._site, self.events, Random(seed))
+        scenario = self.scenario
+        return Pool(
+            self.balancer,
+            self._site,
+            self.events,
+            Random(seed),
+            ejection=scenario.ejection,
+            slow_start=scenario.slow_start,
+            timers=self.events,
+        )
 
     def _site(self, endpoint: Endpoint) -> Site:
         return self.sites[endpoint.id]
@@ -124,6 +133,7 @@ class _Run:
 
     def _replace(self, client: int, deploy: int) -> None:
         """A new process takes the place of a client and knows nothing. The old one finishes what it has."""
+        self.pools[client].close()
         self.retired.append(self.pools[client])
         pool = self.pools[client] = self._new_pool(f"{self.seed} client {client} deploy {deploy}")
         pool.update(self.endpoints)

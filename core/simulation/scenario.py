@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..config.ejection import NO_EJECTION, EjectionSettings
 from .arrivals import Arrivals
 from .faults import BlackHole, Fault
 from .keys import Keys
@@ -83,6 +84,8 @@ class Scenario:
             calls run and wait there. 0: each answer carries the report of its server, as HTTP answers do. None
             (default): there are none.
         deploys: When the clients are replaced. Default: never.
+        ejection: When clients leave out a server that fails. Default: never.
+        slow_start: Seconds over which clients give a server that joins, or is back, its share. Default 0: at once.
 
     Raises:
         ValueError: The scenario cannot be run; the text says why.
@@ -97,6 +100,8 @@ class Scenario:
     attempts: int = 1
     report_every: float | None = None
     deploys: Sequence[ClientDeploy] = ()
+    ejection: EjectionSettings = NO_EJECTION
+    slow_start: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.servers:

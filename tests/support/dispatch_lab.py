@@ -37,6 +37,7 @@ from directlane.core.dispatch.call import Attempt, Call, Reauthenticate, Wait
 from directlane.core.dispatch.dispatch import Dispatcher
 from directlane.core.dispatch.routing import Route, Routing
 from directlane.core.interfaces.balancer import BuildContext, Member, Picker
+from directlane.core.timers import TimerQueue
 from directlane.core.transports.memory_transport import MemoryTransport
 
 __all__ = ["Answered", "InTurn", "Lab", "ListProvider", "VirtualClock", "answered", "failed"]
@@ -141,7 +142,8 @@ class Lab:
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
-        self.hub = DiscoveryHub(self.clock, self.random)
+        self.timers = TimerQueue(self.clock)
+        self.hub = DiscoveryHub(self.clock, self.random, timers=self.timers)
         plan = ServicePlan("svc", tuple(self.routes), self.balancer, MemoryTransport(servers={}), calls=self.settings)
         self.live = [Route(route, plan, self.hub, self.clock, self.random) for route in self.routes]
         self.routing = Routing(self.live, self.random)

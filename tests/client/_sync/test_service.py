@@ -214,7 +214,8 @@ def test_endpoints_tell_how_they_are_doing(fleet: Fleet) -> None:
             service.send()
         views = service.endpoints()
     assert [view.route for view in views] == ["main"] * 3
-    assert [view.state for view in views] == ["ready"] * 3
+    assert [view.state for view in views] == ["ready", "ready", "ejected"]
+    assert views[2].reason == "2 connections in a row could not be opened"
     assert sum(view.attempts - view.errors for view in views) == 6
     assert views[2].errors == 2
     assert views[2].last_error is not None
