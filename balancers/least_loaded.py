@@ -144,8 +144,9 @@ class _Scan:
         if not costs:
             return None
         least = min(costs)
-        if least == inf:  # every one is excluded
-            return None
+        if least == inf:  # every one is excluded, or weighs next to nothing: 1 / 5e-324 is beyond numbers
+            left = [member for member in self._members if member.endpoint.id not in info.excluded]
+            return left[int(self._random() * len(left))] if left else None
         equals = costs.count(least)
         if equals == 1:
             return self._members[costs.index(least)]

@@ -34,21 +34,22 @@ def foreign_loads(
         fade: Seconds after which a report counts for 1/e. None: 3 average latencies of these endpoints.
         now: Monotonic clock, in seconds.
     """
-    known: list[tuple[float, float] | None] = []
+    loads: list[float | None] = []
     for load, weight in rows:
         report = load.report
         depth = None if report is None else report.load.sum_of(names)
-        if report is None or depth is None:
-            known.append(None)
-        else:
-            known.append((max(0.0, depth - report.open_calls) / weight, now - report.at))
-    loads = [one[0] for one in known if one is not None]
-    if not loads:
+        own = 0 if report is None else report.open_calls
+        loads.append(None if depth is None else (depth - own) / weight if depth > own else 0.0)
+    known = [one for one in loads if one is not None]
+    if not known:
         return None
-    mean = fsum(loads) / len(loads)
+    mean = fsum(known) / len(known)
     if fade is None:
         seconds = [latency.seconds for load, _ in rows if (latency := load.latency) is not None]
         fade = _SERVICE_TIMES * fsum(seconds) / len(seconds) if seconds else None
     if fade is None:  # nobody has answered yet: no pace is known, so the reports count as they are
-        return [mean if one is None else one[0] for one in known]
-    return [mean if one is None else mean + (one[0] - mean) * exp(-one[1] / fade) for one in known]
+        return [mean if one is None else one for one in loads]
+    return [
+        mean if one is None or load.report is None else mean + (one - mean) * exp((load.report.at - now) / fade)
+        for one, (load, _) in zip(loads, rows, strict=True)
+    ]

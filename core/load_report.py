@@ -12,7 +12,6 @@ The names are those of the message `OrcaLoadReport` of the xDS project.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -62,8 +61,12 @@ class LoadReport:
 
     def sum_of(self, names: Iterable[str]) -> float | None:
         """The sum of these named metrics, as far as they are there; None if none of them is."""
-        there = [value for name in names if (value := self.named.get(name)) is not None]
-        return math.fsum(there) if there else None
+        total: float | None = None
+        for name in names:
+            value = self.named.get(name)
+            if value is not None:
+                total = value if total is None else total + value
+        return total
 
 
 def report_in(headers: Headers) -> LoadReport | None:
