@@ -118,11 +118,12 @@ class LeastLoaded(Balancer):
 class _Scan:
     """Looks at every member. Never changes, takes no lock: what it reads are single values."""
 
-    __slots__ = ("_clock", "_full", "_members", "_random", "_rows")
+    __slots__ = ("_clock", "_costed", "_full", "_members", "_random", "_rows")
 
     def __init__(self, members: Sequence[Member], settings: LeastLoaded, context: BuildContext) -> None:
         self._members = tuple(members)
         self._rows = [(member.load.open, member.load, member.weight) for member in members]
+        self._costed = [(member.load, member.weight) for member in members]
         self._full = _full_cost(settings, context.clock)
         self._clock = context.clock
         self._random = context.random.random
@@ -136,7 +137,7 @@ class _Scan:
                 for calls, load, weight in self._rows
             ]
         else:
-            costs = self._full.of(self._members, info)
+            costs = self._full.of(self._costed, info)
         if info.excluded:
             for place, member in enumerate(self._members):
                 if member.endpoint.id in info.excluded:
@@ -193,7 +194,7 @@ class _Sample:
                 for member in drawn
             ]
         else:
-            costs = self._full.of(drawn, info)
+            costs = self._full.of([(member.load, member.weight) for member in drawn], info)
         return drawn[costs.index(min(costs))]  # of equals the first: they come in the order of chance
 
 

@@ -11,14 +11,17 @@ from collections.abc import Sequence
 from math import fsum
 
 from ..core.clock import Clock
-from ..core.interfaces.balancer import Load, Member, PickInfo
+from ..core.interfaces.balancer import Load, PickInfo
 from .least_loaded_reports import foreign_loads
 
-__all__ = ["FullCost"]
+__all__ = ["FullCost", "Row"]
+
+Row = tuple[Load, float]
+"""An endpoint's statistics and weight."""
 
 
 class FullCost:
-    """Costs of some members. Holds settings only.
+    """Costs of some endpoints. Holds settings only.
 
     Args:
         clock: Source of time.
@@ -48,49 +51,59 @@ class FullCost:
         self._depth = depth
         self._fade = fade
 
-    def of(self, members: Sequence[Member], info: PickInfo) -> list[float]:
-        """The cost of each member for this call."""
+    def of(self, rows: Sequence[Row], info: PickInfo) -> list[float]:
+        """The cost of each endpoint for this call."""
         now = self._clock.monotonic()
         # One call is as much as this one where only a number of calls is known: failed ones, and those of others.
-        size = info.size if self._by_size else 1.0
-        costs: list[float] = []
-        for member in members:
-            load, weight = member.load, member.weight
-            failed = 0.0 if load.penalty is None else load.penalty.left(now)
-            work = load.open_work if self._by_size else len(load.open)
-            costs.append((work + failed * size + size) / weight)
+        size = 1.0
+        if self._by_size:
+            size = info.size
+            costs = [(load.open_work + _failed(load, now) * size + size) / weight for load, weight in rows]
+        else:
+            costs = [
+                (len(load.open) + 1) / weight
+                if load.penalty is None
+                else (len(load.open) + _failed(load, now) + 1) / weight
+                for load, weight in rows
+            ]
         if self._depth:
-            rows = [(member.load, member.weight) for member in members]
             foreign = foreign_loads(rows, self._depth, self._fade, now)
             if foreign is not None:
                 costs = [cost + size * calls for cost, calls in zip(costs, foreign, strict=True)]
         if self._by_latency:
-            costs = _by_latency(costs, [member.load for member in members], now)
+            costs = _by_latency(costs, rows, now)
         if self._by_age:
-            costs = _overdue(costs, [member.load for member in members], now)
+            costs = _overdue(costs, rows, now)
         return costs
 
 
-def _by_latency(costs: list[float], loads: Sequence[Load], now: float) -> list[float]:
+def _failed(load: Load, now: float) -> float:
+    return 0.0 if load.penalty is None else load.penalty.left(now)
+
+
+def _by_latency(costs: list[float], rows: Sequence[Row], now: float) -> list[float]:
     """The costs times the latencies. Who has not answered yet is taken for average; as fast, it would be flooded."""
-    known = [load.latency for load in loads if load.latency is not None]
+    latencies = [load.latency for load, _ in rows]
+    known = [latency for latency in latencies if latency is not None]
     if not known:
         return costs
     # What fades stops at half of the fastest: an endpoint that never answers would else look faster and faster.
-    floor = min(latency.seconds for latency in known) / 2
-    seconds = [None if load.latency is None else max(floor, load.latency.left(now)) for load in loads]
-    average = fsum(value for value in seconds if value is not None) / len(known)
-    return [cost * (average if value is None else value) for cost, value in zip(costs, seconds, strict=True)]
+    floor = min([latency.seconds for latency in known]) / 2
+    seconds = [value if (value := latency.left(now)) > floor else floor for latency in known]
+    if len(known) < len(latencies):
+        average, values = fsum(seconds) / len(seconds), iter(seconds)
+        seconds = [average if latency is None else next(values) for latency in latencies]
+    return [cost * value for cost, value in zip(costs, seconds, strict=True)]
 
 
-def _overdue(costs: list[float], loads: Sequence[Load], now: float) -> list[float]:
+def _overdue(costs: list[float], rows: Sequence[Row], now: float) -> list[float]:
     """The costs of endpoints whose open calls are older on average than an answer takes, times how much older."""
-    seconds = [None if load.latency is None else load.latency.seconds for load in loads]
+    seconds = [None if (latency := load.latency) is None else latency.seconds for load, _ in rows]
     known = [value for value in seconds if value is not None]
     if not known:
         return costs
     average = fsum(known) / len(known)
     return [
         cost * max(1.0, load.open_age(now) / (average if usual is None else usual))
-        for cost, load, usual in zip(costs, loads, seconds, strict=True)
+        for cost, (load, _), usual in zip(costs, rows, seconds, strict=True)
     ]
