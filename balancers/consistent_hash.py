@@ -30,7 +30,7 @@ __all__ = ["ConsistentHash", "HashPicker"]
 
 _RENDEZVOUS_UP_TO = 64
 """Endpoints up to which `auto` takes rendezvous, whose pick costs O(N). Above, a ring: of 1,000 endpoints one comes or
-goes in 3 ms, where Maglev fills a new table in 80 or more, with other threads waiting."""
+goes in 5 ms, where Maglev fills a new table in 80 or more, with other threads waiting."""
 
 
 class ConsistentHash(Balancer):

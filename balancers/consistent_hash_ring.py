@@ -4,7 +4,7 @@ A change of the list moves no key that it need not move. Shares are less even th
 largest is up to 1.25 times the mean at 100 endpoints.
 
 A new ring is made from the one before where that is possible: the points of who left are cut out and those of who came
-are put in between, by copies of whole pieces. One change among 1,000 endpoints then takes about 3 ms and not 150. The
+are put in between, by copies of whole pieces. One change among 1,000 endpoints then takes 3 to 5 ms and not 150. The
 result is the same ring, point by point, as one that is made afresh.
 """
 

@@ -136,19 +136,19 @@ class _Settable:
     load: Load
 
 
-EVERY_WAY: list[Balancer] = [
-    WeightedRoundRobin(),
-    WeightedRandom(),
-    LeastLoaded(),
-    LeastLoaded(full_scan=1),
-    LeastLoaded(use_latency=True),
-    ConsistentHash(algorithm="rendezvous"),
-    ConsistentHash(algorithm="maglev"),
-    ConsistentHash(algorithm="ring"),
-]
+EVERY_WAY: dict[str, Balancer] = {
+    "weighted_round_robin": WeightedRoundRobin(),
+    "random": WeightedRandom(),
+    "least_loaded": LeastLoaded(),
+    "least_loaded, samples": LeastLoaded(full_scan=1),
+    "least_loaded, latency": LeastLoaded(use_latency=True),
+    "rendezvous": ConsistentHash(algorithm="rendezvous"),
+    "maglev": ConsistentHash(algorithm="maglev"),
+    "ring": ConsistentHash(algorithm="ring"),
+}
 
 
-@pytest.mark.parametrize("balancer", EVERY_WAY, ids=lambda balancer: f"{balancer.kind} {balancer}")
+@pytest.mark.parametrize("balancer", EVERY_WAY.values(), ids=EVERY_WAY.keys())
 def test_a_life_of_changes(
     balancer: Balancer, member: Callable[[str, float], Member], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ class _Points(Random):
         return self.point
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(weights=weights_of_a_fleet, excluded=st.sets(st.integers(0, 14)), seed=st.integers(0, 9))
 def test_never_an_excluded_one_and_none_only_if_nobody_is_left(
     balancer: Balancer, members: Members, weights: list[float], excluded: set[int], seed: int
