@@ -160,8 +160,22 @@ def test_wish_is_served_long_before_the_interval_is_over(hub: DiscoveryHub, plan
 
 
 def test_wish_before_the_poller_runs_is_served_by_its_first_question(hub: DiscoveryHub, plane: ControlPlane) -> None:
-    with share(hub, Ask(plane.url), quick(interval=NEVER)) as subscription:
-        assert subscription.wait_served(subscription.ask_soon(), 5)
+    busy, go_on = threading.Event(), threading.Event()
+
+    class Holding(Ask):
+        """Keeps the hub's thread busy, so that no other poller runs."""
+
+        def poll(self, context: PollContext) -> Conversation:
+            busy.set()
+            go_on.wait(5)
+            return super().poll(context)
+
+    with share(hub, Holding(plane.url, name="holding")):
+        assert busy.wait(5)
+        with share(hub, Ask(plane.url), quick(interval=NEVER)) as subscription:
+            ticket = subscription.ask_soon()
+            go_on.set()
+            assert subscription.wait_served(ticket, 5)
 
 
 def test_wish_that_comes_while_a_question_is_under_way_gets_a_question_of_its_own(

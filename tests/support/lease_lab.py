@@ -53,7 +53,8 @@ class Instances:
         """A configuration with one service `svc`."""
         addresses = [f"http://127.0.0.1:{instance.port}" for instance in self.members]
         route = {"provider": "static", "addresses": addresses, "name": "main"}
-        return {"services": {"svc": {"routes": [route], **service}}}
+        # A second to connect is short on a busy machine; a port where nobody listens refuses at once all the same.
+        return {"services": {"svc": {"routes": [route], "connect_timeout": "20s", **service}}}
 
     def runs(self) -> Counter[str]:
         """How many times each request was run, over all instances, dead ones included."""
