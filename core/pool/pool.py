@@ -21,6 +21,7 @@ from ..interfaces.balancer import Balancer, BuildContext, Picker, PickInfo
 from ..timers import Timers
 from .health import PoolHealth, Standing
 from .probe import Probe, ProbeStats
+from .refresh import Refresher
 from .statistics import EndpointStats
 
 __all__ = ["EndpointView", "Pool", "PoolMember", "resolved_weights"]
@@ -110,7 +111,8 @@ class Pool(Generic[T]):
         name: Of the route, for log lines. Default: nothing is logged.
         ejection: When an endpoint that fails is left out for a while. Default: never.
         slow_start: Seconds over which an endpoint that comes, or comes back, gets its share. Default 0: at once.
-        timers: For what happens later. Without them there is neither ejection nor slow start.
+        timers: For what happens later. Without them there is neither ejection nor slow start, and a balancer that wants
+            new pickers from time to time gets them with each list only.
         on_change: Called after each change of `size` or `healthy`, and when `has_probe` becomes true; without a lock
             held, in the thread that made the change. Must be quick and must not raise.
     """
@@ -145,6 +147,10 @@ class Pool(Generic[T]):
             self._due = self._health.due
             if ejection.enabled and ejection.latency_factor is not None and self._latency_memory is None:
                 self._latency_memory = _LATENCY_MEMORY
+        every = balancer.refresh_interval()
+        self._refresher: Refresher | None = None
+        if timers is not None and every is not None:
+            self._refresher = Refresher(every, self._renew, clock, timers)
         self.size = 0
         """How many endpoints may get calls: those that are listed with a weight above 0."""
         self.healthy = 0
@@ -183,8 +189,15 @@ class Pool(Generic[T]):
             self._build()
         if self._health is not None:
             self._health.attend()
+        if self._refresher is not None:
+            self._refresher.start()
         if self._on_change is not None:
             self._on_change()
+
+    def _renew(self) -> None:
+        """A new picker for the same members: the balancer looks at the statistics again."""
+        with self._lock:
+            self._build()
 
     def _refresh(self) -> None:
         """A new picker for the same list: somebody was ejected, is back, or gets more of its share."""
@@ -238,6 +251,8 @@ class Pool(Generic[T]):
         """Take back what was to happen later."""
         if self._health is not None:
             self._health.close()
+        if self._refresher is not None:
+            self._refresher.close()
 
     def _member(self, endpoint: Endpoint, weight: float, known: PoolMember[T] | None) -> PoolMember[T]:
         if known is None:
