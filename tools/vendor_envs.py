@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +59,23 @@ def make(folder: Path, arguments: tuple[str, ...]) -> None:
         raise
 
 
+def ensure(name: str) -> bool:
+    """Make one environment if it is missing; say what was done, and return whether it is there."""
+    folder, requirements = ROOT / ".vendor" / name, PACKAGES[name]
+    shown, what = folder.relative_to(ROOT), " and ".join(requirements)
+    if has_packages(folder, requirements):
+        print(f"{shown}: {what} is there already")
+        return True
+    print(f"{shown}: installing {what} ...", flush=True)
+    try:
+        make(folder, (*requirements, "-e", str(ROOT)) if name in WITH_US else requirements)
+    except subprocess.CalledProcessError as error:
+        print(f"{shown}: pip failed with status {error.returncode}; see above", file=sys.stderr)
+        return False
+    print(f"{shown}: made with {what}")
+    return True
+
+
 def main() -> int:
     """Make what is missing; say what was done."""
     parser = argparse.ArgumentParser(description="Make the environments of packages for some tests.")
@@ -66,20 +84,8 @@ def main() -> int:
     unknown = [name for name in names if name not in PACKAGES]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(PACKAGES)}")
-    for name in names:
-        folder, requirements = ROOT / ".vendor" / name, PACKAGES[name]
-        shown, what = folder.relative_to(ROOT), " and ".join(requirements)
-        if has_packages(folder, requirements):
-            print(f"{shown}: {what} is there already")
-            continue
-        print(f"{shown}: installing {what} ...", flush=True)
-        try:
-            make(folder, (*requirements, "-e", str(ROOT)) if name in WITH_US else requirements)
-        except subprocess.CalledProcessError as error:
-            print(f"{shown}: pip failed with status {error.returncode}; see above", file=sys.stderr)
-            return 1
-        print(f"{shown}: made with {what}")
-    return 0
+    with ThreadPoolExecutor() as pool:  # pip waits for the network, and then for one core
+        return 0 if all(list(pool.map(ensure, names))) else 1
 
 
 if __name__ == "__main__":

@@ -319,15 +319,17 @@ def test_listener_that_raises_stops_nobody(
 
 def test_listener_may_give_its_share_back(hub: DiscoveryHub, plane: ControlPlane) -> None:
     shares: list[Subscription] = []
-    released, ready = threading.Event(), threading.Event()
+    released = threading.Event()
 
     def leaving(belief: Belief) -> None:
-        ready.wait(5)
         shares[0].release()
         released.set()
 
+    # No list before `subscribe` returns: it would be told in this thread, to a listener that has no share yet.
+    serving, plane.behaviour = plane.behaviour, FAULTS["500"]
     shares.append(hub.subscribe("svc/route", Ask(plane.url), quick(), leaving))
-    ready.set()
+    plane.behaviour = serving
+    shares[0].ask_soon()
     assert released.wait(5)
     while hub_threads():  # it cannot wait for itself
         time.sleep(0.001)
