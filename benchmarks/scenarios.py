@@ -56,8 +56,11 @@ class _Two:
         return min(self._random.sample(members, 2), key=lambda member: member.load.open_calls)
 
 
-OURS: Sequence[Balancer] = (WeightedRoundRobin(), WeightedRandom(), LeastLoaded(), ConsistentHash(), Sticky())
-ALL: Mapping[str, Balancer] = {balancer.kind: balancer for balancer in (*OURS, TwoChoices())}
+OURS: Sequence[Balancer] = (WeightedRoundRobin(), WeightedRandom(), LeastLoaded(), ConsistentHash())
+"""Those that are judged."""
+BESIDE: Sequence[Balancer] = (Sticky(), TwoChoices())
+"""Measured and not judged: four clients use four of ten servers with the one, and the other is not ours."""
+ALL: Mapping[str, Balancer] = {balancer.kind: balancer for balancer in (*OURS, *BESIDE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def verdicts(runs: Runs, name: str, value: Callable[[Figures], float]) -> dict[s
 def summary(runs: Runs, value: Callable[[Figures], float], form: Callable[[Sequence[Figures]], str]) -> list[str]:
     """A row for each scenario in which the balancers differ in this figure at all."""
     names = " | ".join(f"`{each.kind}`" for each in OURS)
-    lines = [f"| scenario | {names} | two choices |", "|---" * (len(ALL) + 1) + "|"]
+    lines = [f"| scenario | {names} | two choices |", "|---" * (len(OURS) + 2) + "|"]
     for name in STOCK:
         if not any(value(figures) for each in OURS for figures in runs[name, each.kind]):
             continue
