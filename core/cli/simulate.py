@@ -20,7 +20,7 @@ from ..simulation.chart import chart
 from ..simulation.stock import STOCK, stock_scenario
 from .options import BadInput, found_config_file, json_option
 from .output import console, new_table, write_json
-from .simulate_options import above_zero, chosen_keys, picture_path, recorded_calls, scenario_name
+from .simulate_options import chosen_keys, picture_path, rate_value, recorded_calls, scenario_name
 
 __all__ = ["simulate_command"]
 
@@ -58,7 +58,7 @@ Examples:
 )
 @click.argument("scenario", callback=scenario_name)
 @click.option("--calls", type=click.IntRange(100, 1_000_000), default=20_000, show_default=True, help="How many calls.")
-@click.option("--rate", type=float, callback=above_zero, help="Calls in a second. Default: the scenario's.")
+@click.option("--rate", type=float, callback=rate_value, help="Calls in a second. Default: the scenario's.")
 @click.option("--clients", type=click.IntRange(1, 1000), help="How many clients. Default: the scenario's.")
 @click.option(
     "--attempts",

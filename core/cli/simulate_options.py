@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import click
@@ -13,7 +12,10 @@ from ..simulation import Keys, Recorded, UniformKeys, ZipfKeys
 from ..simulation.stock import STOCK
 from .options import BadInput
 
-__all__ = ["above_zero", "chosen_keys", "picture_path", "recorded_calls", "scenario_name"]
+__all__ = ["chosen_keys", "picture_path", "rate_value", "recorded_calls", "scenario_name"]
+
+_LONGEST = 1e9
+"""Seconds: what is longer than thirty years is a mistake of units."""
 
 
 def scenario_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -27,10 +29,10 @@ def scenario_name(ctx: click.Context, param: click.Parameter, value: str) -> str
     raise BadInput(f"there is no scenario {value!r}{guess}\nNext: take one of {', '.join(STOCK)}.")
 
 
-def above_zero(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
-    """The callback of an option that holds a number above 0."""
-    if value is not None and not 0 < value < math.inf:
-        raise click.BadParameter(f"{value:g} is not a number above 0", ctx, param)
+def rate_value(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """The callback of `--rate`: a number above 0 with which time can still be counted."""
+    if value is not None and not 1e-6 <= value <= 1e6:
+        raise click.BadParameter(f"{value:g} is not a number of calls in a second (0.000001 to 1,000,000)", ctx, param)
     return value
 
 
@@ -83,6 +85,7 @@ def recorded_calls(ctx: click.Context, param: click.Parameter, value: str | None
             f"cannot read {path}: {os_reason(error)}\nNext: give a text file with `arrival,work` in each line."
         ) from None
     calls: list[tuple[float, float]] = []
+    first = None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -90,16 +93,16 @@ def recorded_calls(ctx: click.Context, param: click.Parameter, value: str | None
             arrival, work = map(float, line.split(","))
         except ValueError:
             raise BadInput(f"{path}, line {number}: not two numbers\nNext: write `arrival,work` in seconds.") from None
-        if not (math.isfinite(arrival) and 0 < work < math.inf):
+        first = arrival if first is None else first
+        if not (arrival - first <= _LONGEST and 0 < work <= _LONGEST):  # NaN is refused as well
             raise BadInput(
-                f"{path}, line {number}: work must be above 0, and both must be finite\n"
+                f"{path}, line {number}: work must be above 0, and nothing may take more than {_LONGEST:,.0f} s\n"
                 "Next: write `arrival,work` in seconds."
             )
-        calls.append((arrival, work))
+        calls.append((arrival - first, work))
     if not calls:
         raise BadInput(f"{path} holds no call\nNext: write `arrival,work` in seconds, a line for each call.")
-    first = calls[0][0]
     try:
-        return Recorded([(arrival - first, work) for arrival, work in calls])
+        return Recorded(calls)
     except ValueError as error:
         raise BadInput(f"{path}: {error}\nNext: correct the file.") from None

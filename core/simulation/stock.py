@@ -170,7 +170,7 @@ def stock_scenario(
     """
     stock = STOCK[name]
     if recorded is not None:
-        scenario = stock.make(recorded, recorded.calls[-1][0])
+        scenario = stock.make(recorded, max(1.0, recorded.calls[-1][0]))  # calls of one moment have no length
     else:
         rate = stock.rate if rate is None else rate
         scenario = stock.make(Poisson(rate, calls, stock.work), calls / rate)

@@ -131,9 +131,9 @@ def test_a_chart_that_is_there_stays_until_the_new_one(config: str, tmp_path: Pa
         (("heavy-tial",), "did you mean 'heavy-tail'?"),
         (("nothing-like-it",), "Next: take one of equal, one-slow"),
         ((), "Missing argument 'SCENARIO'"),
-        (("equal", "--rate", "-3"), "-3 is not a number above 0"),
-        (("equal", "--rate", "nan"), "nan is not a number above 0"),
-        (("equal", "--rate", "inf"), "inf is not a number above 0"),
+        (("equal", "--rate", "-3"), "-3 is not a number of calls"),
+        (("equal", "--rate", "nan"), "nan is not a number of calls"),
+        (("equal", "--rate", "inf"), "inf is not a number of calls"),
         (("equal", "--calls", "0"), "'--calls'"),
         (("equal", "--clients", "0"), "'--clients'"),
         (("equal", "--attempts", "0"), "'--attempts'"),
@@ -169,6 +169,8 @@ def test_recorded_calls(config: str, tmp_path: Path) -> None:
         ("\n", "holds no call"),
         ("0,1\n1,-2\n", "line 2: work must be above 0"),
         ("0,inf\n", "line 1: work must be"),
+        ("nan,1\n", "line 1: work must be"),
+        ("0,1\n1e12,1\n", "line 2: work must be above 0, and nothing may take more"),
     ],
 )
 def test_a_recording_that_cannot_be_used(config: str, tmp_path: Path, text: str, words: str) -> None:
@@ -177,6 +179,21 @@ def test_a_recording_that_cannot_be_used(config: str, tmp_path: Path, text: str,
     result = run("simulate", "-c", config, "equal", "--recorded", str(recording))
     assert result.exit_code == 2
     assert words in result.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("scenario", STOCK)
+def test_a_single_recorded_call(config: str, tmp_path: Path, scenario: str) -> None:
+    recording = tmp_path / "calls.csv"
+    recording.write_text("7,0.5\n", "utf-8")
+    result = run("simulate", "-c", config, scenario, "--recorded", str(recording), "--json")
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("rate", ["0.000001", "1000000"])
+def test_any_rate_that_is_allowed_runs(config: str, rate: str) -> None:
+    for scenario in ("servers-deploy-in-waves", "warm-up", "fail-for-good"):
+        result = run("simulate", "-c", config, scenario, "--rate", rate, "--calls", "100", "--json")
+        assert result.exit_code == 0, result.stderr
 
 
 def test_a_recording_that_is_not_there(config: str, tmp_path: Path) -> None:
