@@ -53,7 +53,7 @@ _FIGURES = (
         [
             (_TURNS.kind, _TURNS),
             (_LEAST.kind, _LEAST),
-            ("least_loaded, use_latency", LeastLoaded(use_latency=True)),
+            ("least_loaded (use_latency = true)", LeastLoaded(use_latency=True)),
         ],
     ),
     Figure(
@@ -62,8 +62,8 @@ _FIGURES = (
         [
             (_TURNS.kind, _TURNS),
             (_HASH.kind, _HASH),
-            ("consistent_hash, bound = 2", ConsistentHash(bound=2.0)),
-            ("consistent_hash, no bound", ConsistentHash(bound="off")),
+            ("consistent_hash (bound = 2)", ConsistentHash(bound=2.0)),
+            ('consistent_hash (bound = "off")', ConsistentHash(bound="off")),
         ],
     ),
 )

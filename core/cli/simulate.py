@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -132,9 +133,9 @@ def _balancers(config_file: str | None) -> dict[str, Balancer]:
 
 
 def _label(balancer: Balancer) -> str:
-    """Kind, and the settings that were given."""
+    """Kind, and the settings that were given, as they stand in a file."""
     settings = balancer.model_dump(mode="json", exclude_defaults=True)
-    inside = ", ".join(f"{name} = {value}" for name, value in settings.items())
+    inside = ", ".join(f"{name} = {json.dumps(value)}" for name, value in settings.items())
     return f"{balancer.kind} ({inside})" if inside else balancer.kind
 
 

@@ -24,8 +24,8 @@ _GRID, _BAND, _BAR = "#d9e0e6", "#9aa5b1", "#56b4e9"
 _PERCENTILES = ((50, "p50", "#0072b2"), (90, "p90", "#009e73"), (99, "p99", "#d55e00"), (99.9, "p99.9", "#a0457a"))
 _ROW = 34
 _STRIP = 46
-_LONGEST = 30
-"""Characters of a balancer's name with its settings that have room on the left."""
+_LONGEST = 28
+"""Characters of a balancer's name, and of its settings, that have room on the left."""
 
 
 def chart(title: str, note: str, results: Mapping[str, SimulationResult]) -> str:
@@ -34,7 +34,8 @@ def chart(title: str, note: str, results: Mapping[str, SimulationResult]) -> str
     Args:
         title: The scenario.
         note: A smaller line below: its sentence, the seed and whatever else a reader needs to make the picture again.
-        results: One or more, by the name of the balancer, in the order from top to bottom. All of the same scenario.
+        results: One or more of the same scenario, in the order from top to bottom, by the name of the balancer with its
+            settings, if any, in brackets behind it.
     """
     canvas = Canvas(_WIDTH)
     canvas.text(24, 34, title, size=19, bold=True)
@@ -71,7 +72,7 @@ def _latencies(canvas: Canvas, y: float, results: Mapping[str, SimulationResult]
         canvas.text(place(tick), bottom + 17, f"{tick:g} s", size=12, fill=SOFT, anchor="middle")
     for row, (label, result) in enumerate(results.items()):
         middle = top + _ROW * row + _ROW / 2
-        canvas.text(_LEFT - 14, middle + 4, _short(label), anchor="end")
+        _name(canvas, middle, label)
         failed = (result.failed + result.nobody) / result.calls if result.calls else 0.0
         columns = [_seconds(result.p50), _seconds(result.p99), _seconds(result.percentile(99.9)), f"{failed:.2%}"]
         for column, text in zip(_COLUMNS, columns, strict=True):
@@ -87,9 +88,6 @@ def _latencies(canvas: Canvas, y: float, results: Mapping[str, SimulationResult]
 
 def _shares(canvas: Canvas, y: float, results: Mapping[str, SimulationResult]) -> float:
     names = list(next(iter(results.values())).servers)
-    most = max(max(each.share, each.fair_share) for result in results.values() for each in result.servers.values())
-    grid = 0.05 if most > 0.05 else 0.01
-    most = max(1, math.ceil(most / grid)) * grid
     canvas.text(24, y, "Share of the attempts that each server got", size=15, bold=True)
     canvas.box(_LEFT, y + 13, 12, 11, fill=_BAR)
     canvas.text(_LEFT + 18, y + 23, "share", size=12, fill=SOFT)
@@ -103,7 +101,11 @@ def _shares(canvas: Canvas, y: float, results: Mapping[str, SimulationResult]) -
     step = (_RIGHT - _LEFT) / len(names)
     for label, result in results.items():
         base = y + _STRIP
-        canvas.text(_LEFT - 14, base - _STRIP / 2 + 8, _short(label), anchor="end")
+        # Each strip has its own scale: one balancer that crowds a server would make the others flat.
+        most = max(max(each.share, each.fair_share) for each in result.servers.values())
+        grid = 0.05 if most > 0.05 else 0.01
+        most = max(1, math.ceil(most / grid)) * grid
+        _name(canvas, base - _STRIP / 2 + 4, label)
         canvas.text(_RIGHT + 8, y + 14, f"{most:.0%}", size=11, fill=SOFT)
         canvas.line(_LEFT, y + 10, _RIGHT, y + 10, stroke=_GRID)
         room = _STRIP - 10
@@ -163,5 +165,13 @@ def _seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 1 else f"{value:.1f} s" if value < 100 else f"{value:.0f} s"
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+def _name(canvas: Canvas, middle: float, label: str) -> None:
+    """The balancer, and its settings in a smaller line below."""
+    kind, _, settings = label.partition(" (")
+    canvas.text(_LEFT - 14, middle + (-2 if settings else 4), _short(kind), anchor="end")
+    if settings:
+        canvas.text(_LEFT - 14, middle + 12, _short(settings.removesuffix(")")), size=11, fill=SOFT, anchor="end")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
