@@ -102,7 +102,8 @@ class _Run:
             if scenario.report_every:
                 self._report(client, scenario.report_every)
             key = None if keys is None else keys.draw(names)
-            call = Call(pools[client], arrival, work, scenario.attempts, is_counted=came >= first, key=key)
+            size = work if scenario.tells_size else 1.0
+            call = Call(pools[client], arrival, work, scenario.attempts, is_counted=came >= first, key=key, size=size)
             if not self._attempt(call):
                 self.nobody += call.is_counted
             came += 1

@@ -83,6 +83,7 @@ class Scenario:
         report_every: Seconds after which a client, before its next call, gets a load report of every server: how many
             calls run and wait there. 0: each answer carries the report of its server, as HTTP answers do. None
             (default): there are none.
+        tells_size: Whether calls tell the balancer their work, as their size. Default False.
         deploys: When the clients are replaced. Default: never.
         ejection: When clients leave out a server that fails. Default: never.
         slow_start: Seconds over which clients give a server that joins, or is back, its share. Default 0: at once.
@@ -99,6 +100,7 @@ class Scenario:
     keys: Keys | None = None
     attempts: int = 1
     report_every: float | None = None
+    tells_size: bool = False
     deploys: Sequence[ClientDeploy] = ()
     ejection: EjectionSettings = NO_EJECTION
     slow_start: float = 0.0

@@ -23,24 +23,33 @@ class Call:
         attempts: How many it may make.
         is_counted: False for the calls of the warm-up.
         key: Its affinity key, if there are keys.
+        size: What the client knows of its work.
     """
 
     __slots__ = ("arrived", "attempts", "info", "is_counted", "pool", "work")
 
     def __init__(
-        self, pool: Pool[Site], arrived: float, work: float, attempts: int, *, is_counted: bool, key: bytes | None
+        self,
+        pool: Pool[Site],
+        arrived: float,
+        work: float,
+        attempts: int,
+        *,
+        is_counted: bool,
+        key: bytes | None,
+        size: float,
     ) -> None:
         self.pool = pool
         self.arrived = arrived
         self.work = work
         self.attempts = attempts
         self.is_counted = is_counted
-        self.info = ANY if key is None else PickInfo(key=key)
+        self.info = ANY if key is None and size == 1.0 else PickInfo(key=key, size=size)
 
     def goes_elsewhere(self, tried: str) -> bool:
         """Count a failed attempt; whether another one may follow, which leaves out the endpoints that were tried."""
         self.attempts -= 1
-        self.info = PickInfo(excluded=(*self.info.excluded, tried), key=self.info.key)
+        self.info = PickInfo((*self.info.excluded, tried), self.info.key, self.info.size)
         return self.attempts > 0
 
 
@@ -53,7 +62,7 @@ class Job:
         self.call = call
         self.site = site
         self.stats = stats
-        self.lease = Lease(stats, started)
+        self.lease = Lease(stats, started, call.info.size)
         self.started = started
         self.is_over = False
 
