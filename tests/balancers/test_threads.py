@@ -8,8 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier
 
+from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
+from directlane.core.clock import SYSTEM_CLOCK
+from directlane.core.endpoint import Endpoint
+from directlane.core.errors import Phase
 from directlane.core.interfaces.balancer import ANY, Balancer, BuildContext, Member, Picker, PickInfo
+from directlane.core.message import Reply
+from directlane.core.outcome import OK, Outcome
+from directlane.core.pool.pool import Pool
+from directlane.core.pool.statistics import Lease
 
 Members = Callable[[Iterable[float]], list[Member]]
 THREADS = 16
@@ -66,3 +74,27 @@ def test_rebuilds_while_others_pick(balancer: Balancer, members: Members) -> Non
         for turn in range(200):
             current[0] = balancer.build(fleet[turn % 3 :], BuildContext(context.random, previous=current[0]))
         assert [future.result() for future in futures] == [2_000] * THREADS
+
+
+def test_work_and_ages_are_read_while_others_open_and_close() -> None:
+    balancer = LeastLoaded(work="size", use_age=True, use_latency=True, reports="orca")
+    pool: Pool[None] = Pool(balancer, lambda endpoint: None, SYSTEM_CLOCK, Random(4))
+    pool.update(Endpoint("10.0.0.1", 80, id=f"e{place}") for place in range(3))
+    said = (("endpoint-load-metrics", "TEXT named_metrics.num_requests_waiting=3"),)
+    answer = Outcome(Phase.DONE, 0.01, Reply(200, said, b"{}"))
+    barrier = Barrier(THREADS)
+
+    def work() -> None:
+        barrier.wait()
+        for number in range(100):
+            member = pool.pick(PickInfo(size=float(number)))
+            assert member is not None
+            lease = Lease(member.load, SYSTEM_CLOCK.monotonic(), float(number))
+            member.load.record(answer, OK)
+            lease.release()
+
+    with ThreadPoolExecutor(THREADS) as executor:
+        for future in [executor.submit(work) for _ in range(THREADS)]:
+            future.result()
+    assert sum(member.load.open_work for member in pool.members()) == 0
+    assert sum(member.load.figures().attempts for member in pool.members()) == 100 * THREADS

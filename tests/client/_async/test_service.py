@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import stamina
@@ -21,7 +21,7 @@ from directlane import (
     StatusError,
     UnknownServiceError,
 )
-from directlane.core.emulation.server import Ending, ServerReply
+from directlane.core.emulation.server import Ending, ServerReply, ServerRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -351,3 +351,24 @@ async def test_sizes_that_are_no_work_are_refused(single: Fleet, size: float) ->
         with pytest.raises(ValueError, match="size must be a number of 0 or more"):
             await client.service("svc").send(b"[1]", size=size)
     assert not single.seen()
+
+
+async def test_turns_follow_what_the_servers_report(fleet: Fleet) -> None:
+    def reporting(cpu: float) -> Callable[[ServerRequest], ServerReply]:
+        said = (("endpoint-load-metrics", f'JSON {{"rps_fractional": 8, "cpu_utilization": {cpu}}}'),)
+        return lambda request: ServerReply(200, said, b"{}")
+
+    idle = fleet.servers[0]
+    for server in fleet.servers:
+        server.behaviour = reporting(0.1 if server is idle else 0.8)
+    balancer = {"kind": "weighted_round_robin", "reports": "orca", "blackout": 0, "update_every": 0.1}
+    async with AsyncClient.from_data(fleet.data(balancer=balancer)) as client:
+        service = client.service("svc")
+        ends_at = time.monotonic() + 60
+        share = 0.0
+        while share < 0.7 and time.monotonic() < ends_at:  # 80, 10 and 10 of 100 in the end
+            before = len(idle.seen)
+            for _ in range(20):
+                await service.send(b"[1]")
+            share = (len(idle.seen) - before) / 20
+    assert share >= 0.7
