@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -23,12 +23,14 @@ from directlane.balancers.least_loaded import LeastLoaded
 from directlane.balancers.random import WeightedRandom
 from directlane.balancers.sticky import Sticky
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
+from directlane.core.config.ejection import EjectionSettings
 from directlane.core.interfaces.balancer import Balancer, BuildContext, Member, Picker, PickInfo
 from directlane.core.simulation import simulate
 from directlane.core.simulation.stock import STOCK, stock_scenario
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "balancers-compared.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+FAILING = ("fail-for-a-time", "fail-for-good", "black-hole", "fast-failure")
 TIE = 1.1
 """Within 10% of the best: chance, or nothing that matters."""
 DIVERGES = 10.0
@@ -76,10 +78,10 @@ class Figures:
     backlog: float
 
 
-def measured(job: tuple[str, str, int, int]) -> Figures:
-    """One run: scenario, balancer, seed, calls."""
-    name, kind, seed, calls = job
-    scenario = stock_scenario(name, calls=calls)
+def measured(job: tuple[str, str, int, int, bool]) -> Figures:
+    """One run: scenario, balancer, seed, calls, with or without ejection."""
+    name, kind, seed, calls, is_ejecting = job
+    scenario = stock_scenario(name, calls=calls, ejection=EjectionSettings(enabled=is_ejecting))
     result = simulate(scenario, ALL[kind], seed=seed)
     slots = sum(server.slots for server in scenario.servers if server.leaves_at == math.inf)
     return Figures(
@@ -95,6 +97,16 @@ def measured(job: tuple[str, str, int, int]) -> Figures:
 
 Runs = Mapping[tuple[str, str], Sequence[Figures]]
 """Of each seed, by scenario and balancer."""
+
+
+def all_runs(
+    processes: ProcessPoolExecutor, names: Iterable[str], seeds: Sequence[int], calls: int, *, is_ejecting: bool
+) -> Runs:
+    """These scenarios with every balancer."""
+    cases = list(product(names, ALL))
+    jobs = [(*case, seed, calls, is_ejecting) for case in cases for seed in seeds]
+    found = processes.map(measured, jobs, chunksize=8)
+    return {case: [next(found) for _ in seeds] for case in cases}
 
 
 def mean(runs: Sequence[Figures], value: Callable[[Figures], float]) -> float:
@@ -118,7 +130,7 @@ def summary(runs: Runs, value: Callable[[Figures], float], form: Callable[[Seque
     """A row for each scenario in which the balancers differ in this figure at all."""
     names = " | ".join(f"`{each.kind}`" for each in OURS)
     lines = [f"| scenario | {names} | two choices |", "|---" * (len(OURS) + 2) + "|"]
-    for name in STOCK:
+    for name in dict.fromkeys(name for name, _ in runs):
         if not any(value(figures) for each in OURS for figures in runs[name, each.kind]):
             continue
         cells: list[str] = []
@@ -160,7 +172,14 @@ def details(runs: Runs) -> list[str]:
     return lines
 
 
-def tables(runs: Runs) -> str:
+def failures(runs: Runs) -> list[str]:
+    """The table of failed calls."""
+    return summary(
+        runs, lambda figures: figures.failed, lambda found: f"{mean(found, lambda figures: figures.failed):.2%}"
+    )
+
+
+def tables(runs: Runs, ejecting: Runs) -> str:
     """The generated part of the page."""
     parts = [
         "### The slowest calls",
@@ -170,13 +189,10 @@ def tables(runs: Runs) -> str:
         ),
         "### Failed calls",
         "Only the scenarios in which calls fail; with one attempt for each call.",
-        "\n".join(
-            summary(
-                runs,
-                lambda figures: figures.failed,
-                lambda found: f"{mean(found, lambda figures: figures.failed):.2%}",
-            )
-        ),
+        "\n".join(failures(runs)),
+        "### Failed calls, with ejection",
+        "The same with `--ejection`, as calls are made by default.",
+        "\n".join(failures(ejecting)),
         "### Keys kept",
         "More is better.",
         "\n".join(
@@ -208,15 +224,14 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE)
     arguments = parser.parse_args()
     seeds = range(1, arguments.seeds + 1)
-    jobs = [(name, kind, seed, arguments.calls) for name, kind in product(STOCK, ALL) for seed in seeds]
     with ProcessPoolExecutor() as processes:
-        found = iter(list(processes.map(measured, jobs, chunksize=8)))
-    runs = {(name, kind): [next(found) for _ in seeds] for name, kind in product(STOCK, ALL)}
+        runs = all_runs(processes, STOCK, seeds, arguments.calls, is_ejecting=False)
+        ejecting = all_runs(processes, FAILING, seeds, arguments.calls, is_ejecting=True)
     before, _, rest = arguments.page.read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         parser.error(f"{arguments.page} has no part between {BEGIN!r} and {END!r}")
-    arguments.page.write_text(f"{before}{BEGIN}\n\n{tables(runs)}\n\n{END}{after}", "utf-8")
+    arguments.page.write_text(f"{before}{BEGIN}\n\n{tables(runs, ejecting)}\n\n{END}{after}", "utf-8")
     print(f"wrote {arguments.page}")
 
 

@@ -12,6 +12,7 @@ import click
 from pydantic import ValidationError
 from rich.text import Text
 
+from ..config.ejection import NO_EJECTION, EjectionSettings
 from ..config.load import load_file
 from ..interfaces.balancer import Balancer
 from ..os_reason import os_reason
@@ -68,6 +69,7 @@ Examples:
     show_default=True,
     help="How many endpoints a call may try. With 1 the choice alone is measured.",
 )
+@click.option("--ejection", is_flag=True, help="Leave out endpoints that fail, with the default settings.")
 @click.option(
     "--keys",
     type=click.IntRange(1, 1_000_000),
@@ -91,6 +93,7 @@ def simulate_command(
     rate: float | None,
     clients: int | None,
     attempts: int,
+    ejection: bool,
     keys: int | None,
     zipf: float | None,
     recorded: Recorded | None,
@@ -104,6 +107,7 @@ def simulate_command(
         rate=rate,
         clients=clients,
         attempts=attempts,
+        ejection=EjectionSettings() if ejection else NO_EJECTION,
         keys=chosen_keys(keys, zipf),
         recorded=recorded,
     )
@@ -113,7 +117,13 @@ def simulate_command(
         _draw(plot, chart(f"Scenario {scenario}", _note(scenario, setting, seed, recorded), results))
     if as_json:
         rows = [_facts(label, result) for label, result in results.items()]
-        facts = {"scenario": scenario, "seed": seed, "clients": setting.clients, "attempts": attempts}
+        facts = {
+            "scenario": scenario,
+            "seed": seed,
+            "clients": setting.clients,
+            "attempts": attempts,
+            "ejection": ejection,
+        }
         write_json({**facts, "balancers": rows})
     else:
         _show(results)
@@ -143,7 +153,8 @@ def _note(name: str, setting: Scenario, seed: int, recorded: Recorded | None) ->
     """What a reader of a chart needs to make it again."""
     calls = f"{len(setting.arrivals):,} {'calls' if recorded is None else 'recorded calls'}"
     attempts = "1 attempt" if setting.attempts == 1 else f"up to {setting.attempts} attempts"
-    return f"{STOCK[name].summary} {calls} by {setting.clients} clients, {attempts} each, seed {seed}."
+    ejection = ", with ejection" if setting.ejection.enabled else ""
+    return f"{STOCK[name].summary} {calls} by {setting.clients} clients, {attempts} each{ejection}, seed {seed}."
 
 
 def _draw(path: Path, picture: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ..config.ejection import NO_EJECTION, EjectionSettings
 from .arrivals import Arrivals, Poisson, Recorded
 from .faults import BlackHole, FastFailure, Slow, WarmUp
 from .keys import Keys, UniformKeys, ZipfKeys
@@ -154,6 +155,7 @@ def stock_scenario(
     rate: float | None = None,
     clients: int | None = None,
     attempts: int = 1,
+    ejection: EjectionSettings = NO_EJECTION,
     keys: Keys | None = None,
     recorded: Recorded | None = None,
 ) -> Scenario:
@@ -165,6 +167,7 @@ def stock_scenario(
         rate: Calls in a second. Default: the scenario's own.
         clients: How many clients. Default: the scenario's own number.
         attempts: How many endpoints a call may try.
+        ejection: When clients leave out a server that fails. Default: never.
         keys: Affinity keys. Default: the scenario's own.
         recorded: Calls that take the place of the scenario's own; `calls` and `rate` then mean nothing.
     """
@@ -174,4 +177,10 @@ def stock_scenario(
     else:
         rate = stock.rate if rate is None else rate
         scenario = stock.make(Poisson(rate, calls, stock.work), calls / rate)
-    return replace(scenario, clients=clients or scenario.clients, attempts=attempts, keys=keys or scenario.keys)
+    return replace(
+        scenario,
+        clients=clients or scenario.clients,
+        attempts=attempts,
+        ejection=ejection,
+        keys=keys or scenario.keys,
+    )

@@ -89,6 +89,16 @@ def test_a_second_attempt_is_counted(config: str) -> None:
     assert turns["attempts"] > turns["calls"] == turns["answered"]
 
 
+def test_ejection_saves_calls(config: str) -> None:
+    arguments = ("simulate", "-c", config, "fast-failure", "--calls", "2000", "--json")
+    without, ejected = (json.loads(run(*arguments, *more).stdout) for more in ((), ("--ejection",)))
+    assert (without["ejection"], ejected["ejection"]) == (False, True)
+    for before, after in zip(without["balancers"], ejected["balancers"], strict=True):
+        if before["balancer"] in {"weighted_round_robin", "random", "consistent_hash"}:
+            # Each of 4 clients pays 5 calls, and a probe now and then; before it was a tenth of 1,800.
+            assert after["failed"] < 60 < before["failed"]
+
+
 def test_a_chart(config: str, tmp_path: Path) -> None:
     file = tmp_path / "a chart.svg"
     result = run("simulate", "-c", config, "fail-for-a-time", "--calls", "300", "--plot", str(file), "--seed", "7")
