@@ -70,3 +70,27 @@ def test_the_clock_never_goes_back(moments: list[float], stops: list[float]) -> 
         assert events.now == stop
     events.run()
     assert seen == sorted(moments)
+
+
+def test_timers_ring_in_their_time_unless_cancelled_and_nothing_goes_on_for_their_sake() -> None:
+    events = Events()
+    seen: list[float] = []
+    events.call_at(1.0, lambda: seen.append(events.now))
+    cancel = events.call_at(2.0, lambda: seen.append(events.now))
+    events.call_at(9.0, lambda: seen.append(events.now))
+    events.at(3.0, seen.append, 3.5)
+    cancel()
+    cancel()
+    assert len(events) == 1
+    events.run()
+    assert (seen, events.now) == ([1.0, 3.5], 3.0)
+
+
+def test_a_timer_of_the_past_rings_now() -> None:
+    events = Events()
+    events.run_until(5.0)
+    seen: list[float] = []
+    events.call_at(1.0, lambda: seen.append(events.now))
+    events.call_soon(lambda: seen.append(-events.now))
+    events.run_until(5.0)
+    assert seen == [-5.0, 5.0]
