@@ -281,6 +281,7 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "ReplyStream",
             "AsyncReplyStream",
             "EndpointView",
+            "TierView",
         ),
     ),
     "TCP and RPC": (

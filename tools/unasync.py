@@ -79,6 +79,7 @@ WORDS = {
     "asynccontextmanager": "contextmanager",
     "decoded_async": "decoded",
     "handle_async_request": "handle_request",
+    "in_thread_async": "in_thread",
     "limit_async": "limit",
     "pieces_async": "pieces",
     "sleep_async": "sleep",

@@ -111,12 +111,18 @@ def _facts(service: Service) -> dict[str, object]:
             {
                 "name": route.name,
                 "provider": route.provider.kind,
+                "tier": route.tier,
+                "weight": route.weight,
                 "list_age_s": route.list_age(),
                 "discovery_questions": route.belief.questions,
                 "discovery_failures": route.belief.failures,
                 "last_error": _problem(route),
             }
             for route in service.routes
+        ],
+        "tiers": [
+            {"tier": tier.tier, "load_percent": tier.load, "healthy": tier.healthy, "size": tier.size}
+            for tier in service.tiers()
         ],
         "endpoints": [_endpoint_facts(view) for view in service.endpoints()],
     }
@@ -127,6 +133,7 @@ def _endpoint_facts(view: EndpointView) -> dict[str, object]:
         "id": view.endpoint.id,
         "url": view.endpoint.url,
         "route": view.route,
+        "tier": view.tier,
         "state": view.state,
         "reason": view.reason,
         "returns_in_s": view.returns_in,
@@ -156,13 +163,21 @@ def _show(services: list[Service]) -> None:
         kinds = ", ".join(dict.fromkeys(route.provider.facts.title for route in service.routes))
         out.print(Text.assemble((service.name, "bold cyan"), "  ", (kinds, "dim")))
         if views:
-            table = new_table("endpoint", "route", "state", ">weight", "zone", ">list age", "last error")
+            table = new_table("endpoint", "route", ">tier", "state", ">weight", "zone", ">list age", "last error")
             for view in views:
                 state = Text(_state(view), style=_STATES.get(view.state, ""))
                 age = "-" if view.list_age is None else format_duration(view.list_age)
                 zone, error = view.endpoint.zone or "-", view.reason or view.last_error or "-"
-                table.add_row(name_of(view.endpoint), view.route, state, f"{view.weight:g}", zone, age, error)
+                table.add_row(
+                    name_of(view.endpoint), view.route, str(view.tier), state, f"{view.weight:g}", zone, age, error
+                )
             out.print(table)
+        tiers = service.tiers()
+        if len(tiers) > 1:
+            for tier in tiers:
+                out.print(
+                    f"tier {tier.tier}: {tier.load}% of the calls, {tier.healthy} of {tier.size} endpoints are well"
+                )
         for route in service.routes:
             problem = _problem(route)
             if problem is not None:

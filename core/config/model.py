@@ -168,8 +168,20 @@ class RouteSettings(Settings):
     """What every route has, whatever its provider."""
 
     name: str | None = Field(default=None, min_length=1, description="Name for people. Default: provider and position.")
-    weight: int = Field(default=1, ge=0, le=1_000_000, description="Share of calls among the routes of one tier.")
-    tier: int = Field(default=0, ge=0, le=1000, description="A higher tier is used when no lower one has an endpoint.")
+    weight: int = Field(
+        default=1,
+        ge=0,
+        le=1_000_000,
+        description="Share of calls among the routes of one tier. 0 drains the route: open calls end, new ones go "
+        "elsewhere, whatever happens there; `directlane endpoints` shows it.",
+    )
+    tier: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="The lowest tier gets all calls while 5 in 7 of its endpoints are well. Below that, calls overflow "
+        "into the next one, and all go there when nobody is well.",
+    )
 
 
 class PluginSettings(Settings):

@@ -80,6 +80,7 @@ class EndpointView:
         list_age: Seconds since the list it stands on was confirmed.
         reason: Why it is ejected, probed or failing; None else.
         returns_in: Seconds until a call may find out if it is well again, for the same; 0 if one may now.
+        tier: Number of the tier of the route.
     """
 
     endpoint: Endpoint
@@ -95,6 +96,7 @@ class EndpointView:
     list_age: float | None
     reason: str | None = None
     returns_in: float | None = None
+    tier: int = 0
 
 
 class Pool(Generic[T]):

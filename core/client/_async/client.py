@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -15,10 +16,14 @@ from ...clock import SYSTEM_CLOCK, Clock
 from ...config.load import load_data, load_file
 from ...config.model import Config
 from ...discovery.hub import DiscoveryHub, process_hub
-from ...errors import ClosedError, UnknownServiceError
+from ...dispatch.succession import Succession
+from ...errors import ClosedError, ConfigError, ConfigProblem, UnknownServiceError
+from ...fields import parse_duration
 from ...forks import on_fork
 from ...plugins.registry import Registry, nearest
+from ..file_watch import FileWatch, in_thread_async, stamp_of
 from ..httpx2_extra import needs_httpx2
+from ..locks import AsyncLock
 from . import httpx_door
 from .service import AsyncService
 
@@ -55,6 +60,12 @@ class AsyncClient:
         self._random = random if random is not None else Random()
         self._services: dict[str, AsyncService] = {}
         self._is_closed = False
+        self._read: Callable[[], Config] | None = None
+        self._begin_watch: Callable[[Callable[[], None]], FileWatch] | None = None
+        self._watch: FileWatch | None = None
+        self._reloading = AsyncLock()
+        self.reload_error: ConfigError | None = None
+        """Why the last reload was refused; None if there was none, or it went well."""
         on_fork(self)
 
     @classmethod
@@ -64,6 +75,7 @@ class AsyncClient:
         *,
         environment: Mapping[str, str] | None = None,
         registry: Registry | None = None,
+        watch: float | str | None = None,
     ) -> Self:
         """A client for a configuration file.
 
@@ -71,12 +83,25 @@ class AsyncClient:
             path: A TOML, YAML or JSON file.
             environment: Values for `${NAME}`. Default: the environment of this process.
             registry: The plug-ins to use. Default: all that are installed.
+            watch: Look at the file this often, in seconds or as a text such as "2s", and `reload` when it has changed.
+                Begins when a service is first asked for (by an AsyncClient: in its event loop). Default: never.
 
         Raises:
             ConfigError: The configuration cannot be used; the text says what is wrong, where, and what to write.
+            ValueError: `watch` is no duration above 0.
         """
+        interval = None if watch is None else parse_duration(watch)
+        if interval is not None and interval <= 0:
+            raise ValueError("watch must be above 0 seconds, such as '2s'")
         values = os.environ if environment is None else environment
-        return cls(load_file(Path(path), environment=values, registry=registry))
+        file = Path(path)
+        stamp = stamp_of(file)  # before it is read: a change in between must show
+        read = partial(load_file, file, environment=values, registry=registry)
+        client = cls(read())
+        client._read = read
+        if interval is not None:
+            client._begin_watch = partial(FileWatch, file, stamp, interval)
+        return client
 
     @classmethod
     def from_data(
@@ -103,11 +128,15 @@ class AsyncClient:
         """
         if self._is_closed:
             raise ClosedError("the client is closed\nNext: make a new client.")
+        if self._watch is None and self._begin_watch is not None:
+            apply = in_thread_async(self.reload)
+            if apply is not None:
+                self._watch = self._begin_watch(apply)
         service = self._services.get(name)
+        plan = self.config.services.get(name)
+        if plan is None:
+            raise UnknownServiceError(name, list(self.config.services), nearest(name, self.config.services))
         if service is None:
-            plan = self.config.services.get(name)
-            if plan is None:
-                raise UnknownServiceError(name, list(self.config.services), nearest(name, self.config.services))
             hub = self._hub if self._hub is not None else process_hub()
             service = self._services.setdefault(name, AsyncService(plan, hub, self._clock, self._random))
         _ = service.routes  # begins discovery
@@ -142,13 +171,74 @@ class AsyncClient:
             from . import httpx2_door
         return httpx2_door.open_async(self.service(name), options)
 
+    async def reload(self, config: Config | None = None) -> None:
+        """Take over another configuration without losing a call. All of it, or nothing.
+
+        Services that you hold stay valid. Routes that did not change keep their endpoints, statistics and connections;
+        new ones wait for their first list, `start_timeout` at most; the calls of those that go end, and then their
+        connections are closed. So it is with a service that goes: new calls to it raise ClosedError.
+
+        Args:
+            config: The new one. Default: what the file says now, for a client that was made by `from_file`.
+
+        Raises:
+            ConfigError: It cannot be used, or it would leave a service that has endpoints without any. The old one
+                stays in use.
+            ClosedError: The client is closed.
+        """
+        async with self._reloading:
+            try:
+                await self._reload(self._reread() if config is None else config)
+            except ConfigError as error:
+                self.reload_error = error
+                raise
+            self.reload_error = None
+
+    def _reread(self) -> Config:
+        if self._read is None:
+            raise ConfigError(
+                self.config.source,
+                [ConfigProblem("this client was not made from a file; give `reload` the new configuration")],
+            )
+        return self._read()
+
+    async def _reload(self, config: Config) -> None:
+        if self._is_closed:
+            raise ClosedError("the client is closed\nNext: make a new client.")
+        prepared: dict[AsyncService, Succession | None] = {}
+        try:
+            for name, service in list(self._services.items()):
+                plan = config.services.get(name)
+                if plan is not None:
+                    prepared[service] = succession = await service.prepare(plan)
+                    if succession is not None and not succession.has_endpoints and service.endpoints():
+                        problem = "none of the new routes has an endpoint; the old ones stay in use"
+                        raise ConfigError(config.source, [ConfigProblem(problem, f"services.{name}.routes")])
+        except BaseException:
+            for succession in prepared.values():
+                if succession is not None:
+                    succession.abandon()
+            raise
+        self.config = config
+        for name, service in list(self._services.items()):
+            plan = config.services.get(name)
+            if plan is None:
+                await service.remove()
+            else:
+                await service.adopt(plan, prepared.get(service))
+
     def after_fork_in_child(self) -> None:
         """Another random sequence than the parent's and the sibling's: they must not all pick the same endpoint."""
         self._random.seed()
+        self._watch = None
+        self._reloading = AsyncLock()
 
     async def aclose(self) -> None:
         """Close every service. Calls that are open may fail. Harmless when called again."""
         self._is_closed = True
+        self._begin_watch, watch = None, self._watch
+        if watch is not None:
+            watch.close()
         while self._services:
             _, service = self._services.popitem()
             await service.aclose()

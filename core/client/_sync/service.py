@@ -6,7 +6,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -14,11 +15,12 @@ import stamina
 
 from ...clock import Clock
 from ...codings.replies import decoded_reply
-from ...config.model import ServicePlan
+from ...config.model import RoutePlan, ServicePlan
 from ...discovery.hub import DiscoveryHub
 from ...dispatch.call import Attempt, Call, Effect, GiveUp, Wait
 from ...dispatch.dispatch import Dispatcher
-from ...dispatch.routing import Lane, Route, RouteMember, Routing
+from ...dispatch.routing import Lane, Route, RouteMember, Routing, TierView
+from ...dispatch.succession import Succession, succeed
 from ...endpoint import Endpoint
 from ...errors import ClosedError, Phase, TransportError
 from ...forks import on_fork
@@ -50,7 +52,8 @@ _Flow = Generator[Effect, Outcome | None, Reply]
 class Service:
     """One service. Get it from a client; use it from many places at once.
 
-    Mutable state: the routing and dispatcher, which exist from the first call on, and the channels by lane.
+    Mutable state: the routing and dispatcher, which exist from the first call on and are replaced by a reload; routes
+    that a reload has ended; and the channels by lane.
     """
 
     def __init__(self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
@@ -61,12 +64,14 @@ class Service:
         self._random = random
         self._intake = Intake(plan.calls, clock)
         self._is_closed = False
+        self._is_removed = False
         self._reset()
         on_fork(self)
 
     def _reset(self) -> None:
         self._routing: Routing | None = None
         self._dispatcher: Dispatcher | None = None
+        self._retired: list[Route] = []
         self._channels: dict[Lane, Channel] = {}
         self._attachments = Attachments()
         self._is_started = False
@@ -287,7 +292,12 @@ class Service:
 
     def endpoints(self) -> list[EndpointView]:
         """Every known endpoint and how it is doing. Before the first call: what discovery knows by now."""
-        return [view for route in self._open().routes for view in route.views()]
+        routing = self._open()
+        return [view for route in (*routing.routes, *self._retired) for view in route.views()]
+
+    def tiers(self) -> list[TierView]:
+        """The tiers of routes, the first one first, and how much of the load each gets now."""
+        return self._open().tier_views()
 
     @property
     def calls_without_key(self) -> int:
@@ -359,6 +369,68 @@ class Service:
             channel.close()
         attachments.close()
 
+    # --- another configuration, see `Client.reload` --------------------------------------------------------------
+
+    def prepare(self, plan: ServicePlan) -> Succession | None:
+        """Begin what another plan needs and wait for its first lists, `start_timeout` at most. Calls go on as before.
+
+        Returns:
+            What `adopt` is to be given; None if there is nothing to wait for.
+        """
+        routing = self._routing
+        if routing is None:
+            return None
+        succession = succeed(routing, self.plan, plan, partial(self._begin_route, plan))
+        ends_at = time.monotonic() + plan.discovery.start_timeout
+        try:
+            for route in succession.fresh:
+                wait_ready(route.subscription, max(0.0, ends_at - time.monotonic()), or_asked=True)
+        except BaseException:
+            succession.abandon()
+            raise
+        return succession
+
+    def adopt(self, plan: ServicePlan, succession: Succession | None) -> None:
+        """Take over another plan. Calls that are under way go on by the new routes, if they are tried again."""
+        while True:
+            with self._opening:
+                self._is_removed = False
+                if succession is not None or self._routing is None or self._is_closed:
+                    self._take_over(plan, succession)
+                    break
+            # The service was first asked for a moment ago.
+            succession = self.prepare(plan)
+        self._reap()
+
+    def _take_over(self, plan: ServicePlan, succession: Succession | None) -> None:
+        old, dispatcher = self._routing, self._dispatcher
+        if succession is not None and (self._is_closed or old is None or dispatcher is None):
+            succession.abandon()  # closed, or forked, meanwhile
+            succession = None
+        before, self.plan = self.plan, plan
+        if plan.calls != before.calls:
+            self._intake = Intake(plan.calls, self._clock)
+        if succession is None or old is None or dispatcher is None:
+            return
+        routing = succession.commit(old, self._random)
+        self._retired += succession.retired
+        routing.retired = self._retired
+        budget = dispatcher.budget if plan.calls.retry_budget == before.calls.retry_budget else None
+        self._dispatcher = Dispatcher(self.name, routing, plan.calls, self._clock, self._random, budget)
+        self._routing = dispatcher.routing = routing
+
+    def remove(self) -> None:
+        """The configuration has this service no more: open calls end, new ones are refused."""
+        with self._opening:
+            self._is_removed = True
+            routing, self._routing, self._dispatcher, self._is_started = self._routing, None, None, False
+            if routing is not None:
+                # Calls that are under way may still be tried again: the pools stay as they are.
+                routing.release()
+                self._retired += routing.routes
+                routing.retired = self._retired
+        self._reap()
+
     # --- the shell ---------------------------------------------------------------------------------------------------
 
     def _open(self) -> Routing:
@@ -366,13 +438,21 @@ class Service:
         with self._opening:
             if self._is_closed:
                 raise ClosedError(f"service {self.name!r}: the client is closed\nNext: make a new client.")
+            if self._is_removed:
+                raise ClosedError(
+                    f"service {self.name!r}: it was removed from the configuration while the client was open\n"
+                    "Next: put it back and reload, or call another service."
+                )
             routing = self._routing
             if routing is None:
-                routes = [Route(route, self.plan, self._hub, self._clock, self._random) for route in self.plan.routes]
-                routing = Routing(routes, self._random)
+                routing = Routing([self._begin_route(self.plan, route) for route in self.plan.routes], self._random)
+                routing.retired = self._retired
                 self._dispatcher = Dispatcher(self.name, routing, self.plan.calls, self._clock, self._random)
                 self._routing = routing
             return routing
+
+    def _begin_route(self, plan: ServicePlan, route: RoutePlan) -> Route:
+        return Route(route, plan, self._hub, self._clock, self._random)
 
     def _start(self, call: Call) -> Dispatcher:
         """Wait once for the first list. Whoever comes later finds it there, or fails at once."""
@@ -466,14 +546,25 @@ class Service:
         return self._channels.setdefault(member.lane, self.plan.transport.open(member.endpoint))
 
     def _reap(self) -> None:
-        """Close the channels of endpoints that left the list and have no open call any more."""
+        """Close the channels of endpoints that left the list, or whose route ended, and have no open call any more."""
         routing = self._routing
         for route in routing.routes if routing is not None else ():
             for member in route.pool.reap():
-                channel = self._channels.pop(member.lane, None)
-                if channel is not None:
-                    channel.close()
-                self._attachments.drop(member.lane)
+                self._close_channel(member)
+        for route in list(self._retired):
+            members = route.pool.members()
+            for member in members:
+                if not member.load.open:
+                    self._close_channel(member)
+            if not any(member.load.open for member in members):
+                with suppress(ValueError):  # another one was quicker
+                    self._retired.remove(route)
+
+    def _close_channel(self, member: RouteMember) -> None:
+        channel = self._channels.pop(member.lane, None)
+        if channel is not None:
+            channel.close()
+        self._attachments.drop(member.lane)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.plan.routes)} routes>"
