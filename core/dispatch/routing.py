@@ -124,6 +124,8 @@ class Route:
         self.name = plan.name
         self._watchers: tuple[Callable[[], None], ...] = ()
         self._doubted_at = -math.inf
+        self.ended_at = math.inf
+        """When it was released, on the monotonic clock."""
         self.provider: Provider = plan.provider
         self.pool: Pool[Lane] = Pool(
             service.balancer,
@@ -238,6 +240,7 @@ class Route:
 
     def release(self) -> None:
         """Give the share in the poller back."""
+        self.ended_at = self._clock.monotonic()
         self.pool.close()
         self.subscription.release()
 
