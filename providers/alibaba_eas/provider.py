@@ -142,8 +142,10 @@ class AlibabaEasProvider(Provider):
         default="",
         description="Path behind the service name, in front of every call's path, such as '/v1'. Default: none.",
     )
-    https: bool = Field(
-        default=False, description="Speak HTTPS to the gateway. Direct instances speak HTTP. Default: false."
+    https: bool | None = Field(
+        default=None,
+        description="Speak HTTPS to the gateway. Direct instances speak HTTP. Default: true for public_gateway, since "
+        "the token crosses the internet; else false.",
     )
     gateway_host: Annotated[str, AfterValidator(_host)] | None = Field(
         default=None,
@@ -199,7 +201,8 @@ class AlibabaEasProvider(Provider):
         return f"pai-eas-vpc.{self.region}.aliyuncs.com"
 
     def _gateway(self) -> Endpoint:
-        scheme, default_port = ("https", 443) if self.https else ("http", 80)
+        is_safe = self.access == "public_gateway" if self.https is None else self.https
+        scheme, default_port = ("https", 443) if is_safe else ("http", 80)
         part = "vpc." if self.access == "vpc_gateway" else ""
         name = self.gateway_host or f"{self.uid}.{part}{self.region}.pai-eas.aliyuncs.com"
         host, port = _host_and_port(name, default_port=default_port)

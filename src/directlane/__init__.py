@@ -22,6 +22,7 @@ from .core.client import (
 from .core.client.leasing import EndpointLease
 from .core.config.load import load_data, load_file
 from .core.config.model import CallSettings, Config, DiscoverySettings, RoutePlan, ServicePlan
+from .core.dispatch.routing import TierView
 from .core.endpoint import Endpoint, InvalidEndpoint, Snapshot
 from .core.errors import (
     AttemptRecord,
@@ -150,6 +151,7 @@ __all__ = [
     "Snapshot",
     "StatusError",
     "Streamed",
+    "TierView",
     "Timeouts",
     "Transport",
     "TransportError",

@@ -44,8 +44,8 @@ _LOOK_ROUND = 0.1
 """Seconds: while no route has an endpoint, each is waited for in turn for so long."""
 
 _GRACE = 1.0
-"""Seconds for which a route that a reload has ended keeps its connections at least: another thread may have chosen one of
-its endpoints a moment before, and not say so yet."""
+"""Seconds for which a route that a reload has ended keeps its connections at least: another thread may have chosen one
+of its endpoints a moment before, and not say so yet."""
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TypeVar
@@ -42,6 +43,10 @@ __all__ = ["Service"]
 
 _LOOK_ROUND = 0.1
 """Seconds: while no route has an endpoint, each is waited for in turn for so long."""
+
+_GRACE = 1.0
+"""Seconds for which a route that a reload has ended keeps its connections at least: another thread may have chosen one
+of its endpoints a moment before, and not say so yet."""
 
 T = TypeVar("T")
 
@@ -293,7 +298,9 @@ class Service:
     def endpoints(self) -> list[EndpointView]:
         """Every known endpoint and how it is doing. Before the first call: what discovery knows by now."""
         routing = self._open()
-        return [view for route in (*routing.routes, *self._retired) for view in route.views()]
+        views = [view for route in routing.routes for view in route.views()]
+        former = [view for route in list(self._retired) for view in route.views() if view.open_calls]
+        return views + [replace(view, state="leaving") for view in former]
 
     def tiers(self) -> list[TierView]:
         """The tiers of routes, the first one first, and how much of the load each gets now."""
@@ -551,7 +558,10 @@ class Service:
         for route in routing.routes if routing is not None else ():
             for member in route.pool.reap():
                 self._close_channel(member)
+        now = self._clock.monotonic()
         for route in list(self._retired):
+            if now - route.ended_at < _GRACE:
+                continue
             members = route.pool.members()
             for member in members:
                 if not member.load.open:

@@ -136,10 +136,10 @@ def test_equal_questions_have_equal_identities() -> None:
     ("settings", "endpoint"),
     [
         ({"access": "vpc_gateway", "uid": "123"}, "http://123.vpc.cn-hangzhou.pai-eas.aliyuncs.com:80"),
-        ({"access": "public_gateway", "uid": "123"}, "http://123.cn-hangzhou.pai-eas.aliyuncs.com:80"),
+        ({"access": "public_gateway", "uid": "123"}, "https://123.cn-hangzhou.pai-eas.aliyuncs.com:443"),
         (
-            {"access": "public_gateway", "uid": "123", "https": True},
-            "https://123.cn-hangzhou.pai-eas.aliyuncs.com:443",
+            {"access": "public_gateway", "uid": "123", "https": False},
+            "http://123.cn-hangzhou.pai-eas.aliyuncs.com:80",
         ),
         ({"access": "public_gateway", "gateway_host": "gw.example:8443", "https": True}, "https://gw.example:8443"),
         ({"access": "vpc_gateway", "gateway_host": "[::1]:80", "region": None}, "http://[::1]:80"),
