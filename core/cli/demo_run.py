@@ -291,8 +291,8 @@ class Demo:
 
     def _row(self, member: RouteMember, tally: Tally, recent_share: float, *, is_listed: bool) -> Row:
         endpoint = member.endpoint
-        state = "draining" if endpoint.is_draining else "ready"
-        if endpoint.authority in self._story.killed:
+        state = member.lane.route.pool.standing(member).state
+        if endpoint.authority in self._story.killed and state not in ("ejected", "probing"):
             state = "killed"
         if not is_listed:
             state = "gone"

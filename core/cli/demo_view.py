@@ -18,10 +18,15 @@ __all__ = ["FrameView", "event_line", "milliseconds", "summary", "totals_line"]
 _LEVELS = "▁▂▃▄▅▆▇█"
 _STATES = {
     "ready": ("● ready", "green"),
+    "warming": ("◍ warming", "green"),
     "draining": ("◌ draining", "yellow"),
+    "failing": ("▲ failing", "yellow"),
+    "ejected": ("✖ ejected", "bold red"),
+    "probing": ("✖ probing", "bold red"),
     "killed": ("✖ killed", "bold red"),
     "gone": ("✖ off the list", "dim"),
 }
+_DEAD = ("killed", "ejected", "probing", "gone")
 _EVENTS = {
     "start": ("▶", "bold cyan"),
     "kill": ("✖", "bold red"),
@@ -109,7 +114,7 @@ def _discovery(service: ServiceFrame) -> Text:
 
 def _cells(row: Row, bar: str, colour: str) -> list[Text]:
     words, style = _STATES[row.state]
-    is_dead = row.state in ("killed", "gone")
+    is_dead = row.state in _DEAD
     share = Text.assemble(
         (f"{row.recent_share * 100:3.0f}% ", "dim" if is_dead else ""),
         (bar, colour),
@@ -204,7 +209,7 @@ def event_line(event: Event, width: int) -> Text:
 def summary(frame: Frame, config: str) -> Text:
     """The last words."""
     total = frame.total
-    dead = [row for service in frame.services for row in service.rows if row.state in ("killed", "gone")]
+    dead = [row for service in frame.services for row in service.rows if row.state in _DEAD]
     verdict = (
         ("✔ No call failed", "bold green")
         if not total.failed

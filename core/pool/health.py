@@ -107,9 +107,9 @@ class EndpointHealth:
 class PoolHealth:
     """The health of all endpoints of a pool that may get calls.
 
-    Mutable state: `_known`, `_ill` (in the order in which they fell ill), `_out` and `_sweep_at`, under `_lock`, which
-    is never held while timers, `refresh` or a log handler are called; the timer that is set, under `_arranging`; and
-    `due`, whose single steps are atomic.
+    Mutable state: `_known`, `_ill` (in the order in which they fell ill), `_out`, `_unsaid` and `_sweep_at`, under
+    `_lock`, which is never held while timers, `refresh` or a log handler are called; the timer that is set, under
+    `_arranging`; and `due`, whose single steps are atomic.
 
     Args:
         name: Of the route, for log lines; None: nothing is logged.
@@ -147,6 +147,7 @@ class PoolHealth:
         self._cancel: Cancel | None = None
         self._sweep_at = math.inf
         self._is_closed = False
+        self._unsaid: _Lines = []
         self.due: deque[Probe] = deque()
         """Who waits for a call that finds out."""
 
@@ -180,6 +181,11 @@ class PoolHealth:
         if who not in self._out:
             return Standing("failing", ejection.reason, left)
         return Standing("probing" if ejection.is_probing else "ejected", ejection.reason, left)
+
+    def waiting(self) -> list[str]:
+        """Ids of those whose time is over, and whom a call is to find out about, or finds out."""
+        with self._lock:
+            return [health.id for health in self._ill.values() if health.probe is not None]
 
     def take(self) -> Probe | None:
         """The next probe that is due; None if there is none, or nobody wants to know any more."""
@@ -216,11 +222,13 @@ class PoolHealth:
                 self._ill.pop(gone.id, None)
             if self._settings.enabled and self._settings.latency_factor is not None and self._sweep_at == math.inf:
                 self._sweep_at = now + self._settings.window / _SWEEPS
-            lines = self._sort_out()
-        self._say(lines)
+            self._unsaid += self._sort_out()
 
     def attend(self) -> None:
         """See to it that we are called when the next thing is due. Not under a lock that `refresh` takes."""
+        with self._lock:
+            lines, self._unsaid = self._unsaid, []
+        self._say(lines)
         with self._arranging:
             with self._lock:
                 when = self._next()

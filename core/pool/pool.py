@@ -210,10 +210,10 @@ class Pool(Generic[T]):
 
     def _build(self) -> None:
         eligible = [member for member in self._members.values() if member.weight > 0]
-        self.size = self.healthy = len(eligible)
         health = self._health
+        self.size = len(eligible)
+        self.healthy = len(eligible) if health is None else health.well
         if health is not None:
-            self.healthy = health.well
             out = health.out
             eligible = [self._warmed(member, health) for member in eligible if member.endpoint.id not in out]
         context = BuildContext(random=self._random, clock=self._clock, previous=self._picker)

@@ -53,18 +53,18 @@ class ProbeStats(EndpointStats):
     A caller that vanishes without a word gives the probe back: this object dies with its attempt.
     """
 
-    __slots__ = ("_real", "_right")
+    __slots__ = ("_real", "probe")
 
     def __init__(self, real: EndpointStats, probe: Probe) -> None:
         super().__init__()
         self.open = real.open
         self._real = real
-        self._right: Probe | None = probe
+        self.probe: Probe | None = probe
 
     def record(self, outcome: Outcome, verdict: Verdict) -> None:
         """Count the attempt, and decide by it."""
         self._real.record(outcome, verdict)
-        probe, self._right = self._right, None
+        probe, self.probe = self.probe, None
         if probe is not None:
             probe.settle(sign_of(outcome, verdict))
 
@@ -86,10 +86,10 @@ class ProbeStats(EndpointStats):
         self._give_back()
 
     def _give_back(self) -> None:
-        probe, self._right = self._right, None
+        probe, self.probe = self.probe, None
         if probe is not None:
             probe.give_back()
 
     def __del__(self) -> None:
-        if getattr(self, "_right", None) is not None:  # not there if the constructor failed
+        if getattr(self, "probe", None) is not None:  # not there if the constructor failed
             self._give_back()

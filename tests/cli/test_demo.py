@@ -42,7 +42,7 @@ def test_a_healthy_demo_has_no_failed_call(tmp_path: Path) -> None:
     assert sum(each["calls"] for each in facts["per_endpoint"].values()) == facts["requests"]
     assert sum(each["requests"] for each in facts["services"]) == facts["requests"]
     assert {each["name"] for each in facts["services"]} == {"scorecard", "flowers"}
-    dead = [each for each in facts["per_endpoint"].values() if each["state"] in ("killed", "gone")]
+    dead = [each for each in facts["per_endpoint"].values() if each["state"] in ("killed", "ejected", "gone")]
     assert len(dead) == 1
     assert dead[0]["errors"] > 0
     assert {"start", "kill", "break", "mend"} <= {event["kind"] for event in facts["events"]}
@@ -103,7 +103,11 @@ class TestFigures:
 def frame(endpoints: int, events: int) -> Frame:
     rows = [
         Row(f"http://10.0.0.{n}:8080", f"10.0.0.{n}:8080", state, 1000 * n, 1 / endpoints, 6.4, n)
-        for n, state in zip(range(1, endpoints + 1), ["ready", "killed", "gone", "draining"] * endpoints, strict=False)
+        for n, state in zip(
+            range(1, endpoints + 1),
+            ["ready", "killed", "gone", "draining", "ejected", "probing", "warming", "failing"] * endpoints,
+            strict=False,
+        )
     ]
     tally = Tally(12345, 0, 17)
     tally.latencies.add(6.5)
