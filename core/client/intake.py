@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..clock import Clock
 from ..config.model import CallSettings
-from ..dispatch.call import Call
+from ..dispatch.call import NOBODY, Call
 from ..message import Content, Headers, Request, headers_from
 from ..syntax import check_headers, check_method, check_target
 from .affinity import affinity_from
@@ -107,14 +107,7 @@ class Intake:
         if is_streamed and self._stream_timeout is not None:
             ends_at = now + self._stream_timeout
             deadline = min(deadline, ends_at)
-        return Call(
-            request,
-            started_at=now,
-            deadline=deadline,
-            may_repeat=repeatable,
-            key=key.encode() if isinstance(key, str) else key,
-            is_streamed=is_streamed,
-            is_decoded=is_decoded,
-            ends_at=ends_at,
-            size=size,
-        )
+        if isinstance(key, str):
+            key = key.encode()
+        # By place: given by name, nine arguments cost a call as much as its statistics.
+        return Call(request, now, now + timeout, repeatable, key, NOBODY, is_streamed, is_decoded, size)

@@ -11,9 +11,10 @@ from ..message import Request
 from ..pool.statistics import Lease
 from .routing import Lane, Route, RouteMember
 
-__all__ = ["Attempt", "Call", "Effect", "GiveUp", "Reauthenticate", "Wait"]
+__all__ = ["NOBODY", "Attempt", "Call", "Effect", "GiveUp", "Reauthenticate", "Wait"]
 
-_NONE: frozenset[str] = frozenset()
+NOBODY: frozenset[str] = frozenset()
+"""No endpoint is excluded."""
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Call:
     deadline: float
     may_repeat: bool
     key: bytes | None = None
-    excluded: frozenset[str] = _NONE
+    excluded: frozenset[str] = NOBODY
     is_streamed: bool = False
     is_decoded: bool = False
     size: float = 1.0

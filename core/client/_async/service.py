@@ -545,7 +545,7 @@ class AsyncService:
                 reply = decoded_reply(reply, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
         except TransportError as error:
             return Outcome(error.phase, time.monotonic() - started, error=error)
-        return Outcome(Phase.DONE, time.monotonic() - started, reply=reply)
+        return Outcome(Phase.DONE, time.monotonic() - started, reply)
 
     def _open_channel(self, member: RouteMember) -> AsyncChannel:
         # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.
