@@ -163,32 +163,37 @@ class ResponseReader:
             self._feed(data[left:])
 
     def _recall(self, data: bytes) -> bool:
-        """Take in a whole answer whose head is, byte for byte, that of the last one: the same bytes mean the same.
+        """Take in an answer whose head is, byte for byte, that of the last one: the same bytes mean the same.
 
         Most answers of one instance differ in their body alone, and the parser with its callbacks is the dearest part
         of reading one.
         """
         known = self._known
-        if known is None or self._is_head_method:
+        if known is None or self._is_head_method or not data.startswith(known.head):
             return False
         length = len(data) - len(known.head)
-        if length != known.body_bytes or length > self._max_body or not data.startswith(known.head):
+        left = known.body_bytes - length
+        if left < 0 or known.body_bytes > self._max_body:
             return False
         self.status = known.status
         self.headers = known.headers
         self.keep_alive_hint = known.keep_alive_hint
         self.body_bytes = length
-        self.has_head = self.is_complete = self._keeps_alive = True
+        self._left = left
+        self.has_head = self._has_framing = self._keeps_alive = True
         self._has_surplus = False
+        self.is_complete = not left
         if length:
             self._pieces.append(data[-length:])
         return True
 
     def _remember(self, data: bytes) -> None:
-        """Remember the head of an answer that came as a whole, if its length on the wire is that of its body."""
-        if self.is_reusable and not (self._is_chunked or self._is_head_method):
+        """Remember a head that came as a whole, if the length of what follows is known and the connection stays."""
+        is_plain = self.has_head and not (self._is_chunked or self._is_head_method or self._has_surplus)
+        if is_plain and self._keeps_alive and (self.is_complete or self._left):
             head = data[: len(data) - self.body_bytes]
-            self._known = _Known(head, self.body_bytes, self.status, self.headers, self.keep_alive_hint)
+            length = self.body_bytes + self._left
+            self._known = _Known(head, length, self.status, self.headers, self.keep_alive_hint)
         else:
             self._known = None
 
