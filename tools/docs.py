@@ -321,7 +321,7 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Writing a balancer": ("", ("Balancer", "BuildContext", "Member", "Picker", "PickInfo")),
     "Writing a transport": (
         "",
-        ("Transport", "Channel", "AsyncChannel", "Timeouts", "Streamed", "AsyncStreamed", "Body", "AsyncBody"),
+        ("Transport", "Channel", "AsyncChannel", "Timeouts", "Abort", "Streamed", "AsyncStreamed", "Body", "AsyncBody"),
     ),
     "The package": ("", ("__version__",)),
 }

@@ -22,6 +22,7 @@ from ..syntax import is_token
 from .affinity import AffinitySettings
 from .base import PositiveDuration, Settings
 from .ejection import EjectionSettings
+from .hedge import HedgeSettings
 from .retry_budget import RetryBudgetSettings
 
 __all__ = [
@@ -135,6 +136,11 @@ class CallSettings(Settings):
     retry_budget: RetryBudgetSettings = Field(
         default_factory=RetryBudgetSettings,
         description="How many extra attempts the service may cost; see [retry_budget](#retry_budget).",
+    )
+    hedge: HedgeSettings | None = Field(
+        default=None,
+        description="A second attempt beside a slow one, such as `{ percentile = 95 }`; see [hedge](#hedge). Default: "
+        "none.",
     )
     affinity: AffinitySettings | None = Field(
         default=None,

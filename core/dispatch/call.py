@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ..errors import AttemptRecord
 from ..interfaces.transport import AsyncBody, Body, Timeouts
 from ..message import Request
+from ..outcome import Outcome
 from ..pool.statistics import Lease
 from .routing import Lane, Route, RouteMember
 
-__all__ = ["NOBODY", "Attempt", "Call", "Effect", "GiveUp", "Reauthenticate", "Wait"]
+__all__ = [
+    "GO_ON",
+    "HEDGE_DUE",
+    "NOBODY",
+    "Attempt",
+    "Call",
+    "Effect",
+    "Finished",
+    "GiveUp",
+    "GoOn",
+    "HedgeDue",
+    "Reauthenticate",
+    "Sent",
+    "Wait",
+]
 
 NOBODY: frozenset[str] = frozenset()
 """No endpoint is excluded."""
@@ -64,6 +80,8 @@ class Attempt:
         timeouts: The limits.
         number: Which attempt of the call this is, from 1.
         body: For a streamed call: the body that is still on the wire; set by the shell.
+        hedge_after: Seconds after which the shell may send `HEDGE_DUE` instead of an outcome. None: never.
+        is_hedge: Whether it runs beside the attempt before it, which goes on.
     """
 
     member: RouteMember
@@ -72,6 +90,8 @@ class Attempt:
     timeouts: Timeouts
     number: int
     body: Body | AsyncBody | None = field(default=None, repr=False)
+    hedge_after: float | None = None
+    is_hedge: bool = False
 
     @property
     def lane(self) -> Lane:
@@ -105,8 +125,35 @@ class Reauthenticate:
     timeout: float
 
 
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Effect: go on with the attempts that run, and send `Finished` for the next one that ends."""
+
+
+GO_ON = GoOn()
+
+
+class HedgeDue(Enum):
+    """What the shell sends while an attempt with `hedge_after` goes on. The answer is a second attempt, or `GO_ON`."""
+
+    DUE = "due"
+
+
+HEDGE_DUE = HedgeDue.DUE
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What the shell sends after `HEDGE_DUE`: one of the attempts that run has ended."""
+
+    attempt: Attempt
+    outcome: Outcome
+
+
 class GiveUp(Exception):
     """Thrown into the dispatch instead of resuming it after a `Wait`: the shell may not repeat (stamina is off)."""
 
 
-Effect = Attempt | Wait | Reauthenticate
+Effect = Attempt | Wait | Reauthenticate | GoOn
+Sent = Outcome | Finished | HedgeDue | None
+"""What the shell sends back. Without hedges: the outcome of an attempt, or None."""

@@ -18,16 +18,19 @@ from random import Random
 
 from ..clock import Clock
 from ..config.model import CallSettings
-from ..errors import Phase
+from ..errors import Phase, PluginError
 from ..interfaces.transport import Timeouts
 from ..message import Reply
-from ..outcome import OK, Action, Outcome, Verdict, retry_elsewhere
+from ..outcome import Action, Outcome, Verdict
 from ..pool.statistics import Lease
+from ..resilience.hedging import Hedging
 from ..resilience.retry_budget import RetryBudget
-from .call import Attempt, Call, Effect, GiveUp, Reauthenticate, Wait
+from .call import Attempt, Call, Effect, GiveUp, Reauthenticate, Sent, Wait
 from .deadline_header import with_deadline
-from .routing import Route, RouteMember, Routing
-from .story import Story, Teller, blamed, cause_of, record_of
+from .judging import judge
+from .racing import Racing
+from .routing import RouteMember, Routing
+from .story import Story, Teller, cause_of, record_of
 
 __all__ = ["Dispatcher"]
 
@@ -61,8 +64,16 @@ class Dispatcher:
         self._random = random
         self._deadline_header = settings.deadline_header
         self._teller = Teller(service, routing, settings, self.budget, clock)
+        hedge = settings.hedge if settings.attempts > 1 else None
+        self._racing = None if hedge is None else Racing(Hedging(hedge), routing, self.budget, clock)
 
-    def dispatch(self, call: Call) -> Generator[Effect, Outcome | None, Reply]:
+    def move(self, routing: Routing) -> None:
+        """Calls that are under way go on by other routes, if they are tried again."""
+        self.routing = self._teller.routing = routing
+        if self._racing is not None:
+            self._racing.routing = routing
+
+    def dispatch(self, call: Call) -> Generator[Effect, Sent, Reply]:
         """Yields effects, is sent what came of them, returns the reply.
 
         Raises:
@@ -77,26 +88,38 @@ class Dispatcher:
             raise self._teller.nobody(call)
         if self._clock.monotonic() >= call.deadline:
             raise self._teller.too_late(call)
+        racing = self._racing
         story: Story | None = None
         number = 1
         while True:
             attempt = self._attempt(call, member, number)
-            outcome: Outcome | None = None
+            if racing is not None and number == 1:
+                attempt.hedge_after = racing.due_after(call)
+            sent: Sent = None
             try:
-                outcome = yield attempt
+                sent = yield attempt
             finally:
-                if outcome is None:
+                if sent is None:
                     # The caller gave up: the shell has closed us.
                     attempt.lease.release()
                     member.load.record_cancelled()
-            assert outcome is not None  # noqa: S101 - the shell answers an Attempt with an Outcome
+            if isinstance(sent, Outcome):
+                outcome = sent
+            else:
+                assert racing is not None  # noqa: S101 - only an attempt with `hedge_after` is answered otherwise
+                story = self._story(call)
+                raced: tuple[Attempt, Outcome, int] = yield from racing.race(call, story, attempt, self._attempt)
+                attempt, outcome, number = raced
+                member = attempt.member
             try:
-                verdict = _judge(member.lane.route, outcome)
-            except Exception as error:
+                verdict = judge(member.lane.route, outcome)
+            except PluginError:
                 attempt.lease.release()
-                raise blamed(member.lane.route, error) from error
+                raise
             member.load.record(outcome, verdict)
             if verdict.action is Action.OK or verdict.action is Action.FAIL:
+                if racing is not None and number == 1 and story is None and verdict.action is Action.OK:
+                    racing.went_well(call, outcome)
                 if not call.is_streamed:
                     attempt.lease.release()
                 return _answer(outcome, number)
@@ -104,8 +127,7 @@ class Dispatcher:
                 attempt.lease.release()
 
             if story is None:
-                story = Story([], call.excluded)
-                call.records = story.records
+                story = self._story(call)
             story.records.append(record_of(call, attempt, outcome))
             following: RouteMember | None = None
             is_given = False
@@ -122,6 +144,11 @@ class Dispatcher:
                 return _answer(outcome, number)
             member = following
             number += 1
+
+    def _story(self, call: Call) -> Story:
+        story = Story([], call.excluded)
+        call.records = story.records
+        return story
 
     def _attempt(self, call: Call, member: RouteMember, number: int) -> Attempt:
         now = self._clock.monotonic()
@@ -145,7 +172,7 @@ class Dispatcher:
 
     def _elsewhere(
         self, call: Call, story: Story, member: RouteMember, outcome: Outcome, verdict: Verdict
-    ) -> Generator[Effect, Outcome | None, RouteMember | None]:
+    ) -> Generator[Effect, Sent, RouteMember | None]:
         """The member for the next attempt, after the pause that it needs; None if there must be no further attempt."""
         route = member.lane.route
         if outcome.phase is Phase.CONNECT:
@@ -204,17 +231,6 @@ class Dispatcher:
             story.pauses += 1
             return self._random.uniform(0.0, upper)
         return 0.0
-
-
-def _judge(route: Route, outcome: Outcome) -> Verdict:
-    error = outcome.error
-    if error is not None:
-        return retry_elsewhere(may_have_run=error.phase.may_have_run)
-    status = outcome.status
-    if status is not None and 200 <= status < 300:
-        # The stream began with an error: what a 503 would have said, had it been known in time.
-        return OK if outcome.fault is None else retry_elsewhere(may_have_run=True)
-    return route.provider.classify(outcome)
 
 
 def _answer(outcome: Outcome, attempts: int) -> Reply:

@@ -13,7 +13,6 @@ from ..errors import (
     DeadlineError,
     NoEndpointError,
     Phase,
-    PluginError,
     TransportError,
     headline,
 )
@@ -24,7 +23,7 @@ from ..resilience.retry_budget import RetryBudget
 from .call import Attempt, Call
 from .routing import Route, Routing
 
-__all__ = ["Story", "Teller", "blamed", "cause_of", "record_of"]
+__all__ = ["Story", "Teller", "cause_of", "record_of"]
 
 _CLOSE = 0.005
 """Seconds: the timers of sockets may ring a moment before the deadline that they were set for."""
@@ -64,19 +63,19 @@ class Teller:
         self, service: str, routing: Routing, settings: CallSettings, budget: RetryBudget, clock: Clock
     ) -> None:
         self._service = service
-        self._routing = routing
+        self.routing = routing
         self._settings = settings
         self._budget = budget
         self._clock = clock
 
     def nobody(self, call: Call) -> NoEndpointError:
         """There is nobody to ask."""
-        reasons = [f"{route.name}: {_why_nobody(route, call.excluded)}" for route in self._routing.routes]
+        reasons = [f"{route.name}: {_why_nobody(route, call.excluded)}" for route in self.routing.routes]
         return NoEndpointError(
             f"service {self._service!r} has no endpoint to call: {'; '.join(reasons)}\n"
             f"Next: see `directlane endpoints -c FILE {self._service}`.",
             service=self._service,
-            list_age=self._routing.list_age(),
+            list_age=self.routing.list_age(),
             elapsed=self._clock.monotonic() - call.started_at,
         )
 
@@ -86,7 +85,7 @@ class Teller:
             f"service {self._service!r}: the time for the call was over before it could start\n"
             "Next: allow more time with `timeout`.",
             service=self._service,
-            list_age=self._routing.list_age(),
+            list_age=self.routing.list_age(),
             elapsed=self._clock.monotonic() - call.started_at,
         )
 
@@ -95,7 +94,7 @@ class Teller:
         now = self._clock.monotonic()
         records = story.records
         lines = "".join(f"\n  {place}. {record}" for place, record in enumerate(records, 1))
-        age = self._routing.list_age()
+        age = self.routing.list_age()
         is_late = now >= call.deadline - _CLOSE
         end = (
             f"no answer within {format_duration(call.deadline - call.started_at)}"
@@ -141,15 +140,6 @@ class Teller:
         return "look at the instances, or allow more time with `timeout`."
 
 
-def blamed(route: Route, error: Exception) -> PluginError:
-    """The plug-in failed in the middle of a call. Its type is told, not its text, which may quote a secret."""
-    kind = route.provider.kind
-    return PluginError(
-        f"provider {kind!r} failed to classify an answer: {type(error).__name__}\nNext: report this to its author.",
-        plugin=kind,
-    )
-
-
 def record_of(call: Call, attempt: Attempt, outcome: Outcome) -> AttemptRecord:
     """One attempt that ended, for the story."""
     return AttemptRecord(
@@ -159,6 +149,7 @@ def record_of(call: Call, attempt: Attempt, outcome: Outcome) -> AttemptRecord:
         outcome.status,
         outcome.fault if outcome.error is None else str(outcome.error),
         attempt.lease.started_at - call.started_at,
+        attempt.is_hedge,
     )
 
 

@@ -4,11 +4,12 @@ from .balancer import ANY, Balancer, BuildContext, Load, Member, Picker, PickInf
 from .discovery import AddressSource, Conversation, Discovery, EmptyAnswer, PollContext, Query, RateBudget
 from .emulator import ControlFault, Emulator, Instance
 from .provider import PLAIN_WIRE, Provider, ProviderFacts, Sign, Wire, http_verdict
-from .transport import AsyncBody, AsyncChannel, AsyncStreamed, Body, Channel, Streamed, Timeouts, Transport
+from .transport import Abort, AsyncBody, AsyncChannel, AsyncStreamed, Body, Channel, Streamed, Timeouts, Transport
 
 __all__ = [
     "ANY",
     "PLAIN_WIRE",
+    "Abort",
     "AddressSource",
     "AsyncBody",
     "AsyncChannel",

@@ -9,8 +9,9 @@ only if not one byte of the request can have left; that promise is what makes a 
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -19,7 +20,54 @@ from pydantic import BaseModel, ConfigDict
 from ..endpoint import Endpoint
 from ..message import Headers, Reply, Request
 
-__all__ = ["AsyncBody", "AsyncChannel", "AsyncStreamed", "Body", "Channel", "Streamed", "Timeouts", "Transport"]
+__all__ = [
+    "Abort",
+    "AsyncBody",
+    "AsyncChannel",
+    "AsyncStreamed",
+    "Body",
+    "Channel",
+    "Streamed",
+    "Timeouts",
+    "Transport",
+]
+
+
+class Abort:
+    """Ends an attempt of sync code from another thread: nothing can cancel a blocked one.
+
+    A channel that can be ended says how (`watch`), and takes that back (`forget`) before its connection carries
+    anything else. A channel that cannot ignores it: the attempt then ends by itself, and nobody waits for it.
+
+    Mutable state: `is_called` and the way to end it, under `_lock`.
+    """
+
+    __slots__ = ("_end", "_lock", "is_called")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._end: Callable[[], None] | None = None
+        self.is_called = False
+
+    def watch(self, end: Callable[[], None]) -> None:
+        """Say how to end the attempt; at once, if it is to end. `end` must be quick and must not raise."""
+        with self._lock:
+            self._end = end
+            if self.is_called:
+                end()
+
+    def forget(self) -> bool:
+        """The attempt needs no end any more. False if it was ended: its connection must not be used again."""
+        with self._lock:
+            self._end = None
+            return not self.is_called
+
+    def call(self) -> None:
+        """End the attempt. Harmless when called again."""
+        with self._lock:
+            self.is_called = True
+            if self._end is not None:
+                self._end()
 
 
 @dataclass(slots=True)
@@ -32,12 +80,14 @@ class Timeouts:
         may_resend: Whether the request may go out a second time on a new connection, once, when a connection that was
             used before breaks without a byte of an answer. True only where a second run does no harm. Default False.
         gap: Between two pieces of a streamed reply. Default (None): as `total`.
+        abort: Lets another thread end the attempt. Default: none.
     """
 
     connect: float
     total: float
     may_resend: bool = False
     gap: float | None = None
+    abort: Abort | None = None
 
     @property
     def between_pieces(self) -> float:

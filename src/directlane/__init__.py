@@ -47,6 +47,7 @@ from .core.errors import (
 )
 from .core.fields import Duration, Secret
 from .core.interfaces import (
+    Abort,
     AddressSource,
     AsyncBody,
     AsyncChannel,
@@ -84,6 +85,7 @@ __all__ = [
     "FAIL",
     "OK",
     "REAUTHENTICATE",
+    "Abort",
     "Action",
     "AddressSource",
     "AsyncBody",

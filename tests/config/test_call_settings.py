@@ -27,3 +27,15 @@ def test_the_deadline_header_is_a_field_of_its_own(name: str) -> None:
     assert settings(deadline_header="X-Request-Timeout-Ms").deadline_header == "X-Request-Timeout-Ms"
     with pytest.raises(ConfigError, match="no meaning of its own, such as X-Request-Timeout-Ms"):
         settings(deadline_header=name)
+
+
+def test_a_hedge_has_one_rule() -> None:
+    assert settings().hedge is None
+    hedge = settings(hedge={"after": "100ms"}).hedge
+    assert hedge is not None
+    assert (hedge.after, hedge.percentile) == (0.1, None)
+    for wrong in ({}, {"after": "1s", "percentile": 95}):
+        with pytest.raises(ConfigError, match="needs exactly one of: after, percentile"):
+            settings(hedge=wrong)
+    with pytest.raises(ConfigError, match=r"services.svc.hedge.percentile"):
+        settings(hedge={"percentile": 20})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 from directlane.core.emulation.server import LoopbackServer, ServerReply, ServerRequest, json_reply
 
-__all__ = ["Fleet", "Server", "fleet_of", "served", "served_when"]
+__all__ = ["Fleet", "Server", "fleet_of", "served", "served_when", "soon"]
 
 
 async def served(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -67,3 +68,13 @@ def fleet_of(count: int) -> Iterator[Fleet]:
         for server in servers:
             server.server = stack.enter_context(LoopbackServer(server.handle))
         yield Fleet(servers)
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    """Whether this becomes true, for what other threads do. Says no after a time that no machine needs."""
+    ends_at = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > ends_at:
+            return False
+        time.sleep(0.002)
+    return True

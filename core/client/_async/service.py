@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from ...clock import Clock
 from ...codings.replies import decoded_reply
 from ...config.model import RoutePlan, ServicePlan
 from ...discovery.hub import DiscoveryHub
-from ...dispatch.call import Attempt, Call, Effect, GiveUp, Wait
+from ...dispatch.call import Attempt, Call, Effect, Reauthenticate
 from ...dispatch.dispatch import Dispatcher
 from ...dispatch.routing import Lane, Route, RouteMember, Routing, TierView
 from ...dispatch.succession import Succession, succeed
@@ -31,11 +31,13 @@ from ...pool.pool import EndpointView
 from ..intake import Intake
 from ..leasing import EndpointLease, ids_of, lease_flow
 from ..locks import AsyncLock
-from ..repeat import NotYet, hush, pause_of
+from ..races import races_of_async
 from ..waiting import wait_ready_async, wait_served_async
 from .attachments import AsyncAttachments
 from .beginning import begun_async, closed_async
+from .hedging import hedged_async
 from .lease import AsyncLeaseRun
+from .persistence import persisted_async
 from .stream import AsyncReplyStream
 
 __all__ = ["AsyncService"]
@@ -50,7 +52,6 @@ of its endpoints a moment before, and not say so yet."""
 T = TypeVar("T")
 
 _Perform = Callable[[Call, Effect], Awaitable[Outcome | None]]
-_Flow = Generator[Effect, Outcome | None, Reply]
 
 
 class AsyncService:
@@ -78,6 +79,7 @@ class AsyncService:
         self._retired: list[Route] = []
         self._channels: dict[Lane, AsyncChannel] = {}
         self._attachments = AsyncAttachments()
+        self._races = races_of_async(self.plan.calls)
         self._is_started = False
         self._lock = AsyncLock()
         # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
@@ -368,9 +370,12 @@ class AsyncService:
         with self._opening:
             self._is_closed = True
             routing, channels, attachments = self._routing, list(self._channels.values()), self._attachments
+            races = self._races
             self._reset()
         if routing is not None:
             routing.release()
+        if races is not None:
+            await races.aclose()
         for channel in channels:
             await channel.aclose()
         await attachments.aclose()
@@ -416,6 +421,7 @@ class AsyncService:
         before, self.plan = self.plan, plan
         if plan.calls != before.calls:
             self._intake = Intake(plan.calls, self._clock)
+            self._races = races_of_async(plan.calls)
         if succession is None or old is None or dispatcher is None:
             return
         routing = succession.commit(old, self._random)
@@ -423,7 +429,8 @@ class AsyncService:
         routing.retired = self._retired
         budget = dispatcher.budget if plan.calls.retry_budget == before.calls.retry_budget else None
         self._dispatcher = Dispatcher(self.name, routing, plan.calls, self._clock, self._random, budget)
-        self._routing = dispatcher.routing = routing
+        dispatcher.move(routing)
+        self._routing = routing
 
     async def remove(self) -> None:
         """The configuration has this service no more: open calls end, new ones are refused."""
@@ -489,45 +496,29 @@ class AsyncService:
         # The first attempt runs bare: only a failure enters the retry machinery.
         effect = next(flow)
         try:
+            races = self._races
+            if races is not None and isinstance(effect, Attempt) and effect.hedge_after is not None:
+                race = races.enter() if stamina.is_active() else None
+                if race is not None:
+                    following = await hedged_async(race, call, flow, effect, perform)
+                    if isinstance(following, Reply):
+                        return following
+                    return await persisted_async(call, flow, following, perform)
             outcome = await perform(call, effect)
             try:
                 effect = flow.send(outcome)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # a generator's value has no type here
-            return await self._persist(call, flow, effect, perform)
+            return await persisted_async(call, flow, effect, perform)
         finally:
             # Gives the lease back if we were cancelled; does nothing when the flow has ended.
             flow.close()
             if dispatcher.routing.has_leaving:
                 await self._reap()
 
-    async def _persist(self, call: Call, flow: _Flow, effect: Effect, perform: _Perform) -> Reply:
-        """Everything after the first attempt, under stamina: it sleeps, calls its hooks, and obeys its switches."""
-        hush()
-        is_first = True
-        try:
-            async for attempt in stamina.retry_context(on=pause_of, attempts=None, timeout=None):
-                with attempt:
-                    try:
-                        if not is_first:
-                            effect = flow.send(None)
-                        is_first = False
-                        while not isinstance(effect, Wait):
-                            effect = flow.send(await perform(call, effect))
-                    except StopIteration as end:
-                        return end.value  # type: ignore[no-any-return]  # as above
-                    raise NotYet(effect)
-        except NotYet:
-            # stamina is switched off, or in test mode and at its limit.
-            try:
-                flow.throw(GiveUp())
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # as above
-        raise AssertionError("a dispatch that gives up must end")
-
     async def _perform(self, call: Call, effect: Effect) -> Outcome | None:
         if not isinstance(effect, Attempt):
-            if not isinstance(effect, Wait):
+            if isinstance(effect, Reauthenticate):
                 subscription = effect.route.subscription
                 await wait_served_async(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
             return None
@@ -535,7 +526,7 @@ class AsyncService:
         lane = effect.member.lane
         channel = self._channels.get(lane) or self._open_channel(effect.member)
         if call.is_streamed:
-            if before is not None:
+            if before is not None and not effect.is_hedge:
                 await closed_async(before)
             return await begun_async(call, channel, effect, self.plan.calls.max_decoded_bytes)
         started = time.monotonic()

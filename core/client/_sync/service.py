@@ -18,7 +18,7 @@ from ...clock import Clock
 from ...codings.replies import decoded_reply
 from ...config.model import RoutePlan, ServicePlan
 from ...discovery.hub import DiscoveryHub
-from ...dispatch.call import Attempt, Call, Effect, GiveUp, Wait
+from ...dispatch.call import Attempt, Call, Effect, Reauthenticate
 from ...dispatch.dispatch import Dispatcher
 from ...dispatch.routing import Lane, Route, RouteMember, Routing, TierView
 from ...dispatch.succession import Succession, succeed
@@ -32,11 +32,13 @@ from ...pool.pool import EndpointView
 from ..intake import Intake
 from ..leasing import EndpointLease, ids_of, lease_flow
 from ..locks import Lock
-from ..repeat import NotYet, hush, pause_of
+from ..races import races_of
 from ..waiting import wait_ready, wait_served
 from .attachments import Attachments
 from .beginning import begun, closed
+from .hedging import hedged
 from .lease import LeaseRun
+from .persistence import persisted
 from .stream import ReplyStream
 
 __all__ = ["Service"]
@@ -51,7 +53,6 @@ of its endpoints a moment before, and not say so yet."""
 T = TypeVar("T")
 
 _Perform = Callable[[Call, Effect], Outcome | None]
-_Flow = Generator[Effect, Outcome | None, Reply]
 
 
 class Service:
@@ -79,6 +80,7 @@ class Service:
         self._retired: list[Route] = []
         self._channels: dict[Lane, Channel] = {}
         self._attachments = Attachments()
+        self._races = races_of(self.plan.calls)
         self._is_started = False
         self._lock = Lock()
         # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
@@ -369,9 +371,12 @@ class Service:
         with self._opening:
             self._is_closed = True
             routing, channels, attachments = self._routing, list(self._channels.values()), self._attachments
+            races = self._races
             self._reset()
         if routing is not None:
             routing.release()
+        if races is not None:
+            races.close()
         for channel in channels:
             channel.close()
         attachments.close()
@@ -417,6 +422,7 @@ class Service:
         before, self.plan = self.plan, plan
         if plan.calls != before.calls:
             self._intake = Intake(plan.calls, self._clock)
+            self._races = races_of(plan.calls)
         if succession is None or old is None or dispatcher is None:
             return
         routing = succession.commit(old, self._random)
@@ -424,7 +430,8 @@ class Service:
         routing.retired = self._retired
         budget = dispatcher.budget if plan.calls.retry_budget == before.calls.retry_budget else None
         self._dispatcher = Dispatcher(self.name, routing, plan.calls, self._clock, self._random, budget)
-        self._routing = dispatcher.routing = routing
+        dispatcher.move(routing)
+        self._routing = routing
 
     def remove(self) -> None:
         """The configuration has this service no more: open calls end, new ones are refused."""
@@ -490,45 +497,29 @@ class Service:
         # The first attempt runs bare: only a failure enters the retry machinery.
         effect = next(flow)
         try:
+            races = self._races
+            if races is not None and isinstance(effect, Attempt) and effect.hedge_after is not None:
+                race = races.enter() if stamina.is_active() else None
+                if race is not None:
+                    following = hedged(race, call, flow, effect, perform)
+                    if isinstance(following, Reply):
+                        return following
+                    return persisted(call, flow, following, perform)
             outcome = perform(call, effect)
             try:
                 effect = flow.send(outcome)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # a generator's value has no type here
-            return self._persist(call, flow, effect, perform)
+            return persisted(call, flow, effect, perform)
         finally:
             # Gives the lease back if we were cancelled; does nothing when the flow has ended.
             flow.close()
             if dispatcher.routing.has_leaving:
                 self._reap()
 
-    def _persist(self, call: Call, flow: _Flow, effect: Effect, perform: _Perform) -> Reply:
-        """Everything after the first attempt, under stamina: it sleeps, calls its hooks, and obeys its switches."""
-        hush()
-        is_first = True
-        try:
-            for attempt in stamina.retry_context(on=pause_of, attempts=None, timeout=None):
-                with attempt:
-                    try:
-                        if not is_first:
-                            effect = flow.send(None)
-                        is_first = False
-                        while not isinstance(effect, Wait):
-                            effect = flow.send(perform(call, effect))
-                    except StopIteration as end:
-                        return end.value  # type: ignore[no-any-return]  # as above
-                    raise NotYet(effect)
-        except NotYet:
-            # stamina is switched off, or in test mode and at its limit.
-            try:
-                flow.throw(GiveUp())
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # as above
-        raise AssertionError("a dispatch that gives up must end")
-
     def _perform(self, call: Call, effect: Effect) -> Outcome | None:
         if not isinstance(effect, Attempt):
-            if not isinstance(effect, Wait):
+            if isinstance(effect, Reauthenticate):
                 subscription = effect.route.subscription
                 wait_served(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
             return None
@@ -536,7 +527,7 @@ class Service:
         lane = effect.member.lane
         channel = self._channels.get(lane) or self._open_channel(effect.member)
         if call.is_streamed:
-            if before is not None:
+            if before is not None and not effect.is_hedge:
                 closed(before)
             return begun(call, channel, effect, self.plan.calls.max_decoded_bytes)
         started = time.monotonic()

@@ -94,7 +94,10 @@ class WireChannel(Channel):
         head = self._heads.make(request.method, request.target, request.headers, request.content)
         ends_at = time.monotonic() + timeouts.total
         connection = self._connection(timeouts, ends_at)
+        abort = timeouts.abort
         while True:
+            if abort is not None:
+                connection.watched_by(abort)
             reader = connection.reader
             phase = Phase.SEND
             try:
@@ -110,7 +113,8 @@ class WireChannel(Channel):
                 return connection
             except BaseException as error:
                 self.drop(connection)
-                if not may_resend(error, request, timeouts, reader, was_used=connection.was_used):
+                is_over = abort is not None and abort.is_called
+                if is_over or not may_resend(error, request, timeouts, reader, was_used=connection.was_used):
                     if isinstance(error, CallersError):
                         raise error.error from error.error.__cause__
                     if reader.has_head:
@@ -237,6 +241,12 @@ class WireChannel(Channel):
 
     def give_back(self, connection: Connection) -> None:
         """An exchange is over: keep the connection if it can carry another one."""
+        abort = connection.abort
+        if abort is not None:
+            connection.abort = None
+            if not abort.forget():
+                self.drop(connection)
+                return
         idle = self._idle
         connection.was_used = True
         now = connection.rest(self._keepalive)
@@ -277,6 +287,11 @@ class WireChannel(Channel):
 
     def drop(self, connection: Connection) -> None:
         """Close a connection that was in use."""
+        abort = connection.abort
+        if abort is not None:
+            # Once closed, its descriptor may be another connection's.
+            connection.abort = None
+            abort.forget()
         connection.close()
         if self._slots is not None:
             self._slots.release()

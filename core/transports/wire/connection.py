@@ -8,8 +8,10 @@ import ssl
 import struct
 import sys
 import time
+from contextlib import suppress
 
 from ...endpoint import Endpoint
+from ...interfaces.transport import Abort
 from .options import WireOptions
 from .reader import ResponseReader, hinted_end
 
@@ -28,6 +30,7 @@ class Connection:
     read and write. A limit that is at most 1 % (and 10 ms) too long is left as it is.
 
     Attributes:
+        abort: Who may end the exchange from another thread; None: nobody.
         ends_at: When its time is over, in seconds of the monotonic clock: a send that the kernel splits ends by then.
         expires_at: When it is too old for another request.
         stale_at: While it rests: when it must not be used any more.
@@ -40,6 +43,7 @@ class Connection:
         "_has_kernel_timeout",
         "_poll",
         "_socket",
+        "abort",
         "ends_at",
         "expires_at",
         "reader",
@@ -49,6 +53,7 @@ class Connection:
 
     def __init__(self, connected: socket.socket, reader: ResponseReader, expires_at: float) -> None:
         self._socket = connected
+        self.abort: Abort | None = None
         self._armed = self._armed_from = -1.0
         self._has_kernel_timeout = _HAS_KERNEL_TIMEOUTS and not isinstance(connected, ssl.SSLSocket)
         if self._has_kernel_timeout:
@@ -158,6 +163,17 @@ class Connection:
         hint = self.reader.keep_alive_hint
         self.stale_at = stale_at if hint is None else min(stale_at, hinted_end(hint, now))
         return now
+
+    def watched_by(self, abort: Abort) -> None:
+        """Let another thread end the exchange that begins now."""
+        self.abort = abort
+        abort.watch(self._shut)
+
+    def _shut(self) -> None:
+        # Unlike `close`, this wakes a thread that is blocked in the socket. Not the method of a TLS socket, which would
+        # take its state away under the feet of that thread.
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close it. Harmless when called again."""

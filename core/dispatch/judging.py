@@ -1,0 +1,32 @@
+"""What an outcome means: the core judges the wire, the provider the answers."""
+
+from __future__ import annotations
+
+from ..errors import PluginError
+from ..outcome import OK, Outcome, Verdict, retry_elsewhere
+from .routing import Route
+
+__all__ = ["judge"]
+
+
+def judge(route: Route, outcome: Outcome) -> Verdict:
+    """The verdict on one attempt.
+
+    Raises:
+        PluginError: The provider failed. Its error's type is told, not its text, which may quote a secret.
+    """
+    error = outcome.error
+    if error is not None:
+        return retry_elsewhere(may_have_run=error.phase.may_have_run)
+    status = outcome.status
+    if status is not None and 200 <= status < 300:
+        # The stream began with an error: what a 503 would have said, had it been known in time.
+        return OK if outcome.fault is None else retry_elsewhere(may_have_run=True)
+    try:
+        return route.provider.classify(outcome)
+    except Exception as error:
+        kind = route.provider.kind
+        raise PluginError(
+            f"provider {kind!r} failed to classify an answer: {type(error).__name__}\nNext: report this to its author.",
+            plugin=kind,
+        ) from error
