@@ -47,8 +47,8 @@ class Call:
         is_streamed: Whether the caller reads the answer piece by piece; its lease then outlives the dispatch.
         is_decoded: Whether the shell undoes the answer's content codings: it was the shell that asked for them.
         size: Expected work in the caller's unit, for balancers that count work and not calls.
-        attempt: The last attempt; set by the shell when it performs one.
         ends_at: For a streamed call: when its answer must be over, on the monotonic clock. None: whenever.
+        attempt: The last attempt; set by the shell when it performs one.
         is_leased: Whether the caller's own function performs the attempts, with any protocol.
         records: The attempts that were not good enough; set by the dispatch.
     """
@@ -62,8 +62,8 @@ class Call:
     is_streamed: bool = False
     is_decoded: bool = False
     size: float = 1.0
-    attempt: Attempt | None = None
     ends_at: float | None = None
+    attempt: Attempt | None = None
     is_leased: bool = False
     records: Sequence[AttemptRecord] = ()
 
