@@ -22,6 +22,7 @@ _STEP = 0.02
 _STATES = {
     "ready": "green",
     "warming": "green",
+    "mirror": "cyan",
     "draining": "yellow",
     "leaving": "yellow",
     "probing": "yellow",

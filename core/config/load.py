@@ -42,6 +42,7 @@ _SHORTEST_MASKED = 4
 _TOP_KEYS = ("plugins", "discovery", "services")
 _SERVICE_KEYS = ("routes", "balancer", "transport", "discovery")
 _NO_SERVICE = "there is no service; add a table such as [services.scorecard]"
+_NOBODY_SERVES = "every route has weight 0, or is a mirror; give one a weight of 1 or more, and no `mirror`"
 _NO_ROUTE = "the service has no route; add at least one, such as [[{path}]] with a provider"
 
 _Table = Mapping[str, object]
@@ -200,8 +201,8 @@ class _Reader:
                 self._problem(
                     (*path, index, "name"), f"several routes are named {plan.name!r}; give each a name of its own"
                 )
-        if routes and len(routes) == len(plans) and all(route.weight == 0 for route in routes):
-            self._problem(path, "every route has weight 0; give at least one a weight of 1 or more")
+        if routes and len(routes) == len(plans) and all(route.weight == 0 or route.mirror for route in routes):
+            self._problem(path, _NOBODY_SERVES)
         return routes
 
     def _route(self, value: object, path: KeyPath, index: int) -> RoutePlan | None:
@@ -222,7 +223,7 @@ class _Reader:
         if settings is None or provider is None:
             return None
         name = settings.name or f"{model.kind}-{index + 1}"
-        return RoutePlan(name, provider, settings.weight, settings.tier)
+        return RoutePlan(name, provider, settings.weight, settings.tier, settings.mirror)
 
     def _named(
         self, what: str, known: Mapping[str, type[BaseModel]], service: _Table, service_path: KeyPath, default: str

@@ -188,6 +188,13 @@ class RouteSettings(Settings):
         description="The lowest tier gets all calls while 5 in 7 of its endpoints are well. Below that, calls overflow "
         "into the next one, and all go there when nobody is well.",
     )
+    mirror: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Makes the route a mirror: it gets a copy of this share of the calls, and nothing else. Its "
+        "answers are thrown away. 0.1: every tenth call. Default 0: no mirror.",
+    )
 
 
 class PluginSettings(Settings):
@@ -205,6 +212,7 @@ class RoutePlan:
     provider: Provider
     weight: int = 1
     tier: int = 0
+    mirror: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ class Route:
                     endpoint=member.endpoint,
                     route=self.name,
                     tier=self.tier,
-                    state="draining" if not self.weight and standing.state != "leaving" else standing.state,
+                    state=self._state(standing.state),
                     weight=member.weight,
                     open_calls=figures.open_calls,
                     attempts=figures.attempts,
@@ -237,6 +237,11 @@ class Route:
                 )
             )
         return views
+
+    def _state(self, state: str) -> str:
+        if state == "ready" and self.plan.mirror:
+            return "mirror"
+        return "draining" if not self.weight and state != "leaving" else state
 
     def release(self) -> None:
         """Give the share in the poller back."""
@@ -307,7 +312,10 @@ class Routing:
         self._random = random
         self._weights = {route: float(route.weight) for route in self.routes}
         self._hashes = {route: RouteHash(route.name) for route in self.routes}
-        serving = sorted((route for route in self.routes if route.weight), key=lambda route: route.tier)
+        self.mirrors = tuple(route for route in self.routes if route.plan.mirror)
+        """Routes that get copies of calls, and no others."""
+        mine = (route for route in self.routes if route.weight and not route.plan.mirror)
+        serving = sorted(mine, key=lambda route: route.tier)
         self.tiers = [list(tier) for _, tier in groupby(serving, key=lambda route: route.tier)]
         self._only = serving[0] if len(serving) == 1 else None
         self.retired: list[Route] = []
@@ -418,7 +426,7 @@ class Routing:
 
     def has_endpoints(self) -> bool:
         """Whether some route has an endpoint that is listed."""
-        return any(route.pool.listed for route in self.routes)
+        return any(route.pool.listed for route in self.routes if not route.plan.mirror)
 
     @property
     def has_leaving(self) -> bool:

@@ -38,7 +38,7 @@ class Succession:
     def has_endpoints(self) -> bool:
         """Whether a route that is to get calls has somebody."""
         places = zip(self.routes, self.plan.routes, strict=True)
-        return any(route.pool.listed and place.weight for route, place in places)
+        return any(route.pool.listed and place.weight and not place.mirror for route, place in places)
 
     def commit(self, old: Routing, random: Random) -> Routing:
         """The routing of the new plan. The old one must not be asked any more."""

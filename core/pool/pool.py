@@ -69,7 +69,7 @@ class EndpointView:
         route: Name of the route it belongs to.
         state: `ready`; `warming` (it comes in slowly); `ejected` (it fails and gets no calls); `probing` (one call is
             to find out if it is well again); `failing` (it would be ejected, but too many fail); `draining` (weight 0);
-            or `leaving` (not listed any more, calls are still open).
+            `mirror` (its route gets copies only); or `leaving` (not listed any more, calls are still open).
         weight: Its share, with unknown weights resolved.
         open_calls: Attempts that are under way.
         attempts: Attempts that ended.

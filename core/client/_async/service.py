@@ -37,6 +37,7 @@ from .attachments import AsyncAttachments
 from .beginning import begun_async, closed_async
 from .hedging import hedged_async
 from .lease import AsyncLeaseRun
+from .mirror import AsyncMirror
 from .persistence import persisted_async
 from .stream import AsyncReplyStream
 
@@ -80,6 +81,7 @@ class AsyncService:
         self._channels: dict[Lane, AsyncChannel] = {}
         self._attachments = AsyncAttachments()
         self._races = races_of_async(self.plan.calls)
+        self._mirror = AsyncMirror(self._channel_to, self._clock, self._random)
         self._is_started = False
         self._lock = AsyncLock()
         # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
@@ -308,6 +310,11 @@ class AsyncService:
         return self._open().tier_views()
 
     @property
+    def mirrored(self) -> tuple[int, int]:
+        """Copies of calls for mirror routes: how many were sent, and how many were dropped since too many were open."""
+        return self._mirror.sent, self._mirror.dropped
+
+    @property
     def calls_without_key(self) -> int:
         """Calls in which `affinity` found no key until now. 0 if the service has no such setting."""
         affinity = self._intake.affinity
@@ -370,10 +377,11 @@ class AsyncService:
         with self._opening:
             self._is_closed = True
             routing, channels, attachments = self._routing, list(self._channels.values()), self._attachments
-            races = self._races
+            mirror, races = self._mirror, self._races
             self._reset()
         if routing is not None:
             routing.release()
+        await mirror.aclose()
         if races is not None:
             await races.aclose()
         for channel in channels:
@@ -492,6 +500,8 @@ class AsyncService:
             dispatcher = await self._start(call)
         if perform is None:
             perform = self._perform
+            if dispatcher.routing.mirrors:
+                self._mirror.offer(call, dispatcher.routing.mirrors, self.plan.calls)
         flow = dispatcher.dispatch(call)
         # The first attempt runs bare: only a failure enters the retry machinery.
         effect = next(flow)
@@ -537,6 +547,9 @@ class AsyncService:
         except TransportError as error:
             return Outcome(error.phase, time.monotonic() - started, error=error)
         return Outcome(Phase.DONE, time.monotonic() - started, reply)
+
+    def _channel_to(self, member: RouteMember) -> AsyncChannel:
+        return self._channels.get(member.lane) or self._open_channel(member)
 
     def _open_channel(self, member: RouteMember) -> AsyncChannel:
         # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.

@@ -38,6 +38,7 @@ from .attachments import Attachments
 from .beginning import begun, closed
 from .hedging import hedged
 from .lease import LeaseRun
+from .mirror import Mirror
 from .persistence import persisted
 from .stream import ReplyStream
 
@@ -81,6 +82,7 @@ class Service:
         self._channels: dict[Lane, Channel] = {}
         self._attachments = Attachments()
         self._races = races_of(self.plan.calls)
+        self._mirror = Mirror(self._channel_to, self._clock, self._random)
         self._is_started = False
         self._lock = Lock()
         # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
@@ -309,6 +311,11 @@ class Service:
         return self._open().tier_views()
 
     @property
+    def mirrored(self) -> tuple[int, int]:
+        """Copies of calls for mirror routes: how many were sent, and how many were dropped since too many were open."""
+        return self._mirror.sent, self._mirror.dropped
+
+    @property
     def calls_without_key(self) -> int:
         """Calls in which `affinity` found no key until now. 0 if the service has no such setting."""
         affinity = self._intake.affinity
@@ -371,10 +378,11 @@ class Service:
         with self._opening:
             self._is_closed = True
             routing, channels, attachments = self._routing, list(self._channels.values()), self._attachments
-            races = self._races
+            mirror, races = self._mirror, self._races
             self._reset()
         if routing is not None:
             routing.release()
+        mirror.close()
         if races is not None:
             races.close()
         for channel in channels:
@@ -493,6 +501,8 @@ class Service:
             dispatcher = self._start(call)
         if perform is None:
             perform = self._perform
+            if dispatcher.routing.mirrors:
+                self._mirror.offer(call, dispatcher.routing.mirrors, self.plan.calls)
         flow = dispatcher.dispatch(call)
         # The first attempt runs bare: only a failure enters the retry machinery.
         effect = next(flow)
@@ -538,6 +548,9 @@ class Service:
         except TransportError as error:
             return Outcome(error.phase, time.monotonic() - started, error=error)
         return Outcome(Phase.DONE, time.monotonic() - started, reply)
+
+    def _channel_to(self, member: RouteMember) -> Channel:
+        return self._channels.get(member.lane) or self._open_channel(member)
 
     def _open_channel(self, member: RouteMember) -> Channel:
         # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.
