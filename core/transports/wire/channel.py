@@ -315,7 +315,8 @@ class _WireBody(Body):
             try:
                 collected = connection.reader.take()
                 if not collected and not connection.reader.is_complete:
-                    connection.arm(self._gap)
+                    connection.ends_at = time.monotonic() + self._gap
+                    connection.rearm()
                     channel.read_once(connection)
                     continue
             except BaseException as error:
