@@ -26,7 +26,8 @@ from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.discovery.hub import DiscoveryHub
 from directlane.core.dispatch.call import Attempt
 from directlane.core.dispatch.dispatch import Dispatcher
-from directlane.core.dispatch.routing import Route, Routing
+from directlane.core.dispatch.route import Route
+from directlane.core.dispatch.routing import Routing
 from directlane.core.transports.memory import Scripted
 from directlane.core.transports.memory_transport import MemoryTransport
 from directlane.providers.alibaba_eas.provider import AlibabaEasProvider

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..client import Client, Service
-from ..dispatch.routing import RouteMember
+from ..dispatch.route import RouteMember
 from ..errors import DirectlaneError
 from .clouds import Cloud, think
 from .demo_figures import Tally, summed

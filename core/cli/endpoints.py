@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from ..client import Client, Service
-from ..dispatch.routing import Route
+from ..dispatch.route import Route
 from ..fields import format_duration
 from ..pool.pool import EndpointView
 from .options import config_option, json_option

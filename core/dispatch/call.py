@@ -11,7 +11,7 @@ from ..interfaces.transport import AsyncBody, Body, Timeouts
 from ..message import Request
 from ..outcome import Outcome
 from ..pool.statistics import Lease
-from .routing import Lane, Route, RouteMember
+from .route import Lane, Route, RouteMember
 
 __all__ = [
     "GO_ON",

@@ -29,7 +29,8 @@ from .call import Attempt, Call, Effect, GiveUp, Reauthenticate, Sent, Wait
 from .deadline_header import with_deadline
 from .judging import judge
 from .racing import Racing
-from .routing import RouteMember, Routing
+from .route import RouteMember
+from .routing import Routing
 from .story import Story, Teller, cause_of, record_of
 
 __all__ = ["Dispatcher"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import PluginError
 from ..outcome import OK, Outcome, Verdict, retry_elsewhere
-from .routing import Route
+from .route import Route
 
 __all__ = ["judge"]
 

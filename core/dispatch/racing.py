@@ -15,7 +15,8 @@ from ..resilience.hedging import Hedging
 from ..resilience.retry_budget import RetryBudget
 from .call import GO_ON, Attempt, Call, Effect, Finished, Sent
 from .judging import judge
-from .routing import RouteMember, Routing
+from .route import RouteMember
+from .routing import Routing
 from .story import Story, record_of
 
 __all__ = ["Racing"]

@@ -21,7 +21,8 @@ from ..message import StatusError
 from ..outcome import Outcome
 from ..resilience.retry_budget import RetryBudget
 from .call import Attempt, Call
-from .routing import Route, Routing
+from .route import Route
+from .routing import Routing
 
 __all__ = ["Story", "Teller", "cause_of", "record_of"]
 

@@ -13,7 +13,8 @@ from random import Random
 from pydantic import BaseModel
 
 from ..config.model import RoutePlan, ServicePlan
-from .routing import Route, Routing
+from .route import Route
+from .routing import Routing
 
 __all__ = ["Succession", "is_same", "succeed"]
 

@@ -35,7 +35,8 @@ from directlane import (
 from directlane.core.discovery.hub import DiscoveryHub
 from directlane.core.dispatch.call import Attempt, Call, Reauthenticate, Wait
 from directlane.core.dispatch.dispatch import Dispatcher
-from directlane.core.dispatch.routing import Route, Routing
+from directlane.core.dispatch.route import Route
+from directlane.core.dispatch.routing import Routing
 from directlane.core.interfaces.balancer import BuildContext, Member, Picker
 from directlane.core.timers import TimerQueue
 from directlane.core.transports.memory_transport import MemoryTransport

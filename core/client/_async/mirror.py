@@ -15,11 +15,12 @@ from random import Random
 from ...clock import Clock
 from ...config.model import CallSettings
 from ...dispatch.call import Call
-from ...dispatch.routing import Route, RouteMember
+from ...dispatch.judging import judge
+from ...dispatch.route import Route, RouteMember
 from ...errors import Phase, TransportError
 from ...interfaces.balancer import PickInfo
 from ...interfaces.transport import AsyncChannel, Timeouts
-from ...outcome import OK, Outcome, Verdict, retry_elsewhere
+from ...outcome import Outcome
 from ...pool.statistics import Lease
 from ..errands import AsyncErrands
 
@@ -77,7 +78,7 @@ class AsyncMirror:
                     outcome = Outcome(error.phase, time.monotonic() - started, error=error)
                 else:
                     outcome = Outcome(Phase.DONE, time.monotonic() - started, reply=reply)
-                member.load.record(outcome, _judged(route, outcome))
+                member.load.record(outcome, judge(route, outcome))
             finally:
                 lease.release()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is no business of the caller
@@ -86,11 +87,3 @@ class AsyncMirror:
     async def aclose(self) -> None:
         """Send no more copies."""
         await self._errands.aclose()
-
-
-def _judged(route: Route, outcome: Outcome) -> Verdict:
-    if outcome.error is not None:
-        return retry_elsewhere(may_have_run=outcome.error.phase.may_have_run)
-    if outcome.status is not None and 200 <= outcome.status < 300:
-        return OK
-    return route.provider.classify(outcome)

@@ -20,7 +20,8 @@ from ...config.model import RoutePlan, ServicePlan
 from ...discovery.hub import DiscoveryHub
 from ...dispatch.call import Attempt, Call, Effect, Reauthenticate
 from ...dispatch.dispatch import Dispatcher
-from ...dispatch.routing import Lane, Route, RouteMember, Routing, TierView
+from ...dispatch.route import Lane, Route, RouteMember
+from ...dispatch.routing import Routing, TierView
 from ...dispatch.succession import Succession, succeed
 from ...endpoint import Endpoint
 from ...errors import ClosedError, Phase, TransportError

@@ -1,0 +1,239 @@
+"""A route, alive: one provider's endpoints with their pool, and what their calls have in common."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeAlias
+
+from ..clock import Clock
+from ..config.model import RoutePlan, ServicePlan
+from ..discovery.belief import Belief
+from ..discovery.hub import DiscoveryHub, Subscription
+from ..endpoint import Endpoint
+from ..errors import InvalidRequestError, PluginError
+from ..interfaces.provider import Provider, Sign
+from ..load_report import ASK_FOR_REPORT
+from ..message import Headers, Request
+from ..pool.pool import EndpointView, Pool, PoolMember
+
+__all__ = ["Lane", "Route", "RouteMember"]
+
+_log = logging.getLogger("directlane.dispatch")
+
+_DOUBT = 1.0
+"""Seconds for which a call that was tried on a route goes elsewhere after a connection there could not be opened."""
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """What never changes for the calls to one endpoint: made once, when the endpoint is first listed.
+
+    Args:
+        route: The route it belongs to.
+        prefix: Goes in front of a call's path.
+        root: The target of a call without a path.
+        headers: Sent with every call.
+        header_names: Their names in lower case.
+        sign: Adds headers that depend on the request.
+        pack: Compresses the body.
+        merged: The caller's fields that were merged last, and what came of them. Most callers send the same fields each
+            time. One reference, so that a thread sees a whole pair.
+        kept: The same for a signature: the fields, the names of those that it added, and the fields that it left.
+    """
+
+    route: Route
+    prefix: str
+    root: str
+    headers: Headers
+    header_names: frozenset[str]
+    sign: Sign | None
+    pack: Callable[[bytes], bytes] | None = None
+    merged: tuple[Headers, Headers] = ((), ())
+    kept: tuple[Headers, Sequence[str], Headers] = ((), (), ())
+
+    def complete(self, request: Request, clock: Clock) -> Request:
+        """The caller's request as the endpoint must get it.
+
+        The provider's headers win over the caller's of the same name: what the configuration says about
+        authentication holds, whatever an SDK on top of us puts there.
+        """
+        path = request.target
+        if path in ("", "/"):
+            target = self.root
+        elif path[0] == "/":
+            target = self.prefix + path if path[1:2] != "?" else self.root + path[1:]
+        elif path[0] == "?":
+            target = self.root + path
+        else:
+            target = f"{self.prefix}/{path}"
+        headers = request.headers
+        if not headers:
+            headers = self.headers
+        elif self.headers:
+            known, merged = self.merged
+            if known != headers:
+                names = self.header_names
+                merged = (*(pair for pair in headers if pair[0].lower() not in names), *self.headers)
+                self.merged = (headers, merged)
+            headers = merged
+        content = request.content
+        if self.pack is not None:
+            if not isinstance(content, bytes):
+                raise InvalidRequestError(
+                    f"route {self.route.name!r} compresses bodies, and a streamed body cannot be compressed\n"
+                    "Next: give the body as bytes, or take `compression` off the route."
+                )
+            content = self.pack(content)
+        complete = Request(request.method, target, headers, content)
+        if self.sign is not None:
+            added = self.sign(complete, clock.unix())
+            signed = [name for name, _ in added]
+            known, known_signed, kept = self.kept
+            if known is not headers or known_signed != signed:
+                replaced = {name.lower() for name in signed}
+                kept = tuple(pair for pair in headers if pair[0].lower() not in replaced)
+                self.kept = (headers, signed, kept)
+            complete.headers = kept + added
+        return complete
+
+
+RouteMember: TypeAlias = PoolMember[Lane]
+
+
+class Route:
+    """One way to a service, alive: its provider, its pool and its share in a poller."""
+
+    def __init__(self, plan: RoutePlan, service: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
+        self.plan = plan
+        """What the configuration says. Another weight or tier comes by `move`."""
+        self.name = plan.name
+        self._watchers: tuple[Callable[[], None], ...] = ()
+        self._doubted_at = -math.inf
+        self.ended_at = math.inf
+        """When it was released, on the monotonic clock."""
+        self.provider: Provider = plan.provider
+        self.pool: Pool[Lane] = Pool(
+            service.balancer,
+            self._lane,
+            clock,
+            random,
+            name=f"{service.name}/{plan.name}",
+            ejection=service.calls.ejection,
+            slow_start=service.calls.slow_start,
+            timers=hub,
+            on_change=self._changed,
+        )
+        self._asks: Headers = ASK_FOR_REPORT if service.balancer.wants_reports() else ()
+        self._clock = clock
+        self.fault: PluginError | None = None
+        """What the provider's plug-in did wrong with the last list; None if nothing."""
+        self.subscription: Subscription = hub.subscribe(
+            f"{service.name}/{plan.name}", plan.provider.discovery(), service.discovery, self._take
+        )
+
+    @property
+    def weight(self) -> int:
+        """Share of calls among the routes of its tier. 0: it drains."""
+        return self.plan.weight
+
+    @property
+    def tier(self) -> int:
+        """Its tier; the lowest is the first."""
+        return self.plan.tier
+
+    def move(self, plan: RoutePlan) -> None:
+        """Take another place among the routes, for the routings that are made from now on."""
+        self.plan = plan
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have `watcher` called when the health of the pool has changed. It must be quick and must not raise."""
+        self._watchers = (*self._watchers, watcher)
+
+    def unwatch(self, watcher: Callable[[], None]) -> None:
+        """The other half of `watch`."""
+        self._watchers = tuple(known for known in self._watchers if known != watcher)
+
+    def _changed(self) -> None:
+        for watcher in self._watchers:
+            watcher()
+
+    def _take(self, belief: Belief) -> None:
+        try:
+            self.pool.update(belief.endpoints)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the poller serves others too
+            text = f"provider {self.provider.kind!r} cannot use its endpoints: {type(error).__name__}: {error}"
+            _log.error("%s: %s", self.name, text)
+            self.fault = PluginError(text, plugin=self.provider.kind)
+        else:
+            self.fault = None
+
+    def _lane(self, endpoint: Endpoint) -> Lane:
+        wire = self.provider.wire(endpoint)
+        prefix = endpoint.base_path + wire.prefix
+        headers = wire.headers + self._asks
+        names = frozenset(name.lower() for name, _ in headers)
+        return Lane(self, prefix, prefix or "/", headers, names, wire.sign, wire.pack)
+
+    @property
+    def belief(self) -> Belief:
+        """What discovery knows."""
+        return self.subscription.belief
+
+    def list_age(self) -> float | None:
+        """Seconds since the list in use was confirmed; None if there never was one."""
+        return self.belief.age(self._clock.monotonic())
+
+    def doubt(self) -> None:
+        """An endpoint could not be reached: the list may be old, so ask for a new one soon."""
+        self._doubted_at = self._clock.monotonic()
+        self.subscription.ask_soon()
+
+    def is_doubtful_for(self, tried: Collection[str]) -> bool:
+        """Whether a call that was tried on these endpoints should go elsewhere, if it can: one of them is ours, and a
+        moment ago a connection could not be opened. A second one may cost another `connect_timeout`."""
+        if self._clock.monotonic() - self._doubted_at > _DOUBT:
+            return False
+        return any(member.endpoint.id in tried for member in self.pool.members())
+
+    def views(self) -> list[EndpointView]:
+        """Every endpoint, for people."""
+        age = self.list_age()
+        views: list[EndpointView] = []
+        for member in self.pool.members():
+            figures = member.load.figures()
+            mean = figures.mean_seconds
+            standing = self.pool.standing(member)
+            views.append(
+                EndpointView(
+                    endpoint=member.endpoint,
+                    route=self.name,
+                    tier=self.tier,
+                    state=self._state(standing.state),
+                    weight=member.weight,
+                    open_calls=figures.open_calls,
+                    attempts=figures.attempts,
+                    errors=figures.errors,
+                    refusals=figures.refusals,
+                    mean_ms=None if mean is None else mean * 1000,
+                    last_error=figures.last_error,
+                    list_age=age,
+                    reason=standing.reason,
+                    returns_in=standing.returns_in,
+                )
+            )
+        return views
+
+    def _state(self, state: str) -> str:
+        if state == "ready" and self.plan.mirror:
+            return "mirror"
+        return "draining" if not self.weight and state != "leaving" else state
+
+    def release(self) -> None:
+        """Give the share in the poller back."""
+        self.ended_at = self._clock.monotonic()
+        self.pool.close()
+        self.subscription.release()
