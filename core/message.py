@@ -148,5 +148,6 @@ class StatusError(CallError):
 
     def __init__(self, reply: Reply) -> None:
         by = f" from {reply.endpoint.id}" if reply.endpoint else ""
-        super().__init__(f"status {reply.status}{by}\nNext: read the answer in `error.reply`.")
+        tries = f" after {reply.attempts} attempts" if reply.attempts > 1 else ""
+        super().__init__(f"status {reply.status}{by}{tries}\nNext: read the answer in `error.reply`.")
         self.reply = reply

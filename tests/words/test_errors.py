@@ -182,5 +182,7 @@ class TestFacts:
     def test_a_status_error_shows_who_and_never_the_body(self) -> None:
         error = StatusError(Reply(503, content=b"Bearer s3cret", endpoint=HERE))
         assert str(error) == "status 503 from http://10.0.0.1:80\nNext: read the answer in `error.reply`."
+        third = StatusError(Reply(503, endpoint=HERE, attempts=3))
+        assert str(third).startswith("status 503 from http://10.0.0.1:80 after 3 attempts\n")
         assert error.reply.content == b"Bearer s3cret"
         assert str(StatusError(Reply(404))).startswith("status 404\n")
