@@ -244,8 +244,10 @@ class PoolHealth:
         """Nothing happens any more."""
         with self._arranging:
             self._is_closed = True
-            if self._cancel is not None:
-                self._cancel()
+            cancel, self._cancel = self._cancel, None
+        # Not under the lock: it may wait for the end of a thread that waits for the lock.
+        if cancel is not None:
+            cancel()
 
     # --- what the attempts tell ---------------------------------------------------------------------------------------
 
@@ -344,7 +346,8 @@ class PoolHealth:
                 moments.append(ejection.until)
         for health in self._known.values():
             if health.came_at is not None:
-                moments += [next_step(health.came_at, now, self._ramp)]
+                # The last step may have come since we looked: then `next_step` knows no other, and we must look again.
+                moments += [min(next_step(health.came_at, now, self._ramp), health.came_at + self._ramp)]
         return min(moments)
 
     # --- by the timers ------------------------------------------------------------------------------------------------
@@ -370,8 +373,10 @@ class PoolHealth:
                 self._sweep_at = now + self._settings.window / _SWEEPS
                 lines = self._sweep(now)
         self._say(lines)
-        self._refresh()
-        self.attend()
+        try:
+            self._refresh()  # a balancer of somebody may raise
+        finally:
+            self.attend()
 
     def _sweep(self, now: float) -> _Lines:
         """Eject who answers much slower than the others."""
