@@ -63,12 +63,14 @@ class _Shares:
             which a call tries them.
         idle: Routes that get no calls and have an endpoint that fails: only a probe can find out that it is well again.
         loads: Per cent for each tier.
+        sole: The route that gets every call, if there is one and nobody waits for a probe: the usual case, at no cost.
     """
 
     ends: tuple[int, ...] | None
     orders: tuple[tuple[_Tier, ...], ...]
     idle: tuple[Route, ...]
     loads: tuple[int, ...]
+    sole: Route | None = None
 
 
 class Routing:
@@ -109,6 +111,10 @@ class Routing:
         shares = self._shares
         if excluded:
             return self._pick_again(shares, info)
+        if shares.sole is not None:
+            member = shares.sole.pool.pick(info)
+            if member is not None:
+                return member
         for route in shares.idle:
             if route.pool.has_probe:
                 member = route.pool.pick(info)
@@ -172,7 +178,9 @@ class Routing:
         ]
         if whole is None and any(loads):
             return _Shares(tier_ends(loads), tuple(orders), tuple(idle), tuple(loads))
-        return _Shares(None, tuple(orders[whole or 0 :][:1]) or ((),), tuple(idle), tuple(loads))
+        order = orders[whole or 0] if orders else ()
+        sole = order[0][0].route if order and len(order[0]) == 1 and not idle else None
+        return _Shares(None, (order,), tuple(idle), tuple(loads), sole)
 
     def _ways(self, tier: Sequence[Route]) -> _Tier:
         """The routes of a tier with their weights, each times its health: as for tiers, a route that has lost less than
