@@ -62,14 +62,16 @@ def test_a_list_that_says_the_same_begins_nothing_anew() -> None:
     assert lab.states()["c"] == "ready"
 
 
-def test_an_end_that_comes_while_nobody_looks_is_seen_all_the_same() -> None:
-    # The thread of the timers is late: when it looks for the next step, there is none any more.
+def test_an_end_that_comes_while_a_picker_is_built_is_seen_all_the_same() -> None:
+    # When the next step is looked for, there is none any more.
     lab = PoolLab("a", "b", slow_start=10.0)
-    lab.clock.now = 100.0
     lab.list("a", "b", "c")
-    health = lab.pool._health  # pyright: ignore[reportPrivateUsage]  # the moment cannot be met from outside
-    assert health is not None
-    lab.clock.now = 110.5
-    health.attend()
+
+    class Slow(list[tuple[int, int]]):
+        def append(self, change: tuple[int, int]) -> None:
+            lab.clock.now = 11.0
+
+    lab.changes = Slow()
+    lab.clock.now = 5.0
     lab.timers.run_due()
     assert lab.states()["c"] == "ready"
