@@ -20,6 +20,6 @@ def test_one_of_two_is_dead_from_the_start_and_32_callers_do_not_notice(two: Fle
     two.servers[0].server.stop()
     with Client.from_data(two.data()) as client, ThreadPoolExecutor(32) as pool:
         service = client.service("svc")
-        replies = list(pool.map(lambda _: service.send(b"x"), range(300)))
+        replies = list(pool.map(service.send, [b"x"] * 300))
         assert all(reply.ok for reply in replies)
         assert max(reply.attempts for reply in replies) == 2
