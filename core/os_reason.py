@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 __all__ = ["os_reason"]
 
 
@@ -21,6 +23,7 @@ def os_reason(error: BaseException) -> str:
         if isinstance(current, OSError) and current.strerror:
             found = current.strerror
         if isinstance(current, BaseExceptionGroup):
-            waiting.extend(current.exceptions)
+            # `isinstance` leaves open what is in the group.
+            waiting.extend(cast("BaseExceptionGroup[BaseException]", current).exceptions)
         waiting.extend(cause for cause in (current.__cause__, current.__context__) if cause is not None)
     return found or str(error) or type(error).__name__

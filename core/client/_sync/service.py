@@ -1,14 +1,12 @@
 # Made by tools/unasync.py from core/client/_async/service.py. Change that file, then run the tool.
-"""One service, ready to be called: the shell around the dispatch."""
+"""One service, ready to be called: the public calls, and the shell that drives their dispatch."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -16,41 +14,28 @@ import stamina
 
 from ...clock import Clock
 from ...codings.replies import decoded_reply
-from ...config.model import RoutePlan, ServicePlan
+from ...config.model import ServicePlan
 from ...discovery.hub import DiscoveryHub
 from ...dispatch.call import Attempt, Call, Effect, Reauthenticate
-from ...dispatch.dispatch import Dispatcher
-from ...dispatch.route import Lane, Route, RouteMember
-from ...dispatch.routing import Routing, TierView
-from ...dispatch.succession import Succession, succeed
+from ...dispatch.route import Route
+from ...dispatch.routing import TierView
+from ...dispatch.succession import Succession
 from ...endpoint import Endpoint
-from ...errors import ClosedError, Phase, TransportError
-from ...forks import on_fork
-from ...interfaces.transport import Channel, Timeouts
+from ...errors import Phase, TransportError
 from ...message import Content, Headers, Reply
 from ...outcome import Outcome
 from ...pool.pool import EndpointView
-from ..intake import Intake
 from ..leasing import EndpointLease, ids_of, lease_flow
-from ..locks import Lock
-from ..races import races_of
-from ..waiting import wait_ready, wait_served
+from ..waiting import wait_served
 from .attachments import Attachments
 from .beginning import begun, closed
 from .hedging import hedged
 from .lease import LeaseRun
-from .mirror import Mirror
+from .life import ServiceLife
 from .persistence import persisted
 from .stream import ReplyStream
 
 __all__ = ["Service"]
-
-_LOOK_ROUND = 0.1
-"""Seconds: while no route has an endpoint, each is waited for in turn for so long."""
-
-_GRACE = 1.0
-"""Seconds for which a route that a reload has ended keeps its connections at least: another thread may have chosen one
-of its endpoints a moment before, and not say so yet."""
 
 T = TypeVar("T")
 
@@ -60,38 +45,18 @@ _Perform = Callable[[Call, Effect], Outcome | None]
 class Service:
     """One service. Get it from a client; use it from many places at once.
 
-    Mutable state: the routing and dispatcher, which exist from the first call on and are replaced by a reload; routes
-    that a reload has ended; and the channels by lane.
+    What it is made of, and what of that changes, is in its life. Nothing here is ever replaced.
     """
 
     def __init__(self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
         self.name = plan.name
-        self.plan = plan
-        self._hub = hub
-        self._clock = clock
-        self._random = random
-        self._intake = Intake(plan.calls, clock)
-        self._is_closed = False
-        self._is_removed = False
-        self._reset()
-        on_fork(self)
+        self._life = ServiceLife(plan, hub, clock, random)
+        self._channels = self._life.channels
 
-    def _reset(self) -> None:
-        self._routing: Routing | None = None
-        self._dispatcher: Dispatcher | None = None
-        self._retired: list[Route] = []
-        self._channels: dict[Lane, Channel] = {}
-        self._attachments = Attachments()
-        self._races = races_of(self.plan.calls)
-        self._mirror = Mirror(self._channel_to, self._clock, self._random)
-        self._is_started = False
-        self._lock = Lock()
-        # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
-        self._opening = threading.Lock()
-
-    def after_fork_in_child(self) -> None:
-        """Start anew: connections, leases and pollers belong to the parent. Sockets are left to the garbage."""
-        self._reset()
+    @property
+    def plan(self) -> ServicePlan:
+        """What the configuration says now."""
+        return self._life.plan
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -129,7 +94,7 @@ class Service:
             DeadlineError: The time is over.
             ClosedError: The client is closed.
         """
-        call = self._intake.call(
+        call = self._life.intake.call(
             content, path, method, headers, key=key, timeout=timeout, repeatable=repeatable, size=size
         )
         return self._run(call)
@@ -180,7 +145,7 @@ class Service:
         size: float | None = None,
     ) -> ReplyStream:
         """As `stream`, without the context manager: close what it returns."""
-        call = self._intake.call(
+        call = self._life.intake.call(
             content,
             path,
             method,
@@ -225,13 +190,13 @@ class Service:
             ClosedError: The client is closed.
         """
         call = self._lease_call(key, exclude, timeout, repeatable=False, size=size)
-        dispatcher = self._ready(call)
+        dispatcher = self._life.ready or self._life.start(call)
         try:
             with lease_flow(dispatcher, call) as lease:
                 yield lease
         finally:
             if dispatcher.routing.has_leaving:
-                self._reap()
+                self._life.reap()
 
     def run(
         self,
@@ -290,7 +255,7 @@ class Service:
         repeatable: bool | None,
         size: float | None,
     ) -> Call:
-        call = self._intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable, size=size)
+        call = self._life.intake.call(b"", "", "POST", None, key=key, timeout=timeout, repeatable=repeatable, size=size)
         call.excluded = ids_of(exclude)
         call.is_leased = True
         return call
@@ -298,34 +263,34 @@ class Service:
     @property
     def attachments(self) -> Attachments:
         """What helpers keep for each endpoint: closed when the endpoint has left, or the service is closed."""
-        return self._attachments
+        return self._channels.attachments
 
     def endpoints(self) -> list[EndpointView]:
         """Every known endpoint and how it is doing. Before the first call: what discovery knows by now."""
-        routing = self._open()
-        views = [view for route in routing.routes for view in route.views()]
-        former = [view for route in list(self._retired) for view in route.views() if view.open_calls]
+        views = [view for route in self.routes for view in route.views()]
+        former = [view for route in list(self._life.retired) for view in route.views() if view.open_calls]
         return views + [replace(view, state="leaving") for view in former]
 
     def tiers(self) -> list[TierView]:
         """The tiers of routes, the first one first, and how much of the load each gets now."""
-        return self._open().tier_views()
+        return self._life.open().routing.tier_views()
 
     @property
     def mirrored(self) -> tuple[int, int]:
         """Copies of calls for mirror routes: how many were sent, and how many were dropped since too many were open."""
-        return self._mirror.sent, self._mirror.dropped
+        mirror = self._life.mirror
+        return mirror.sent, mirror.dropped
 
     @property
     def calls_without_key(self) -> int:
         """Calls in which `affinity` found no key until now. 0 if the service has no such setting."""
-        affinity = self._intake.affinity
+        affinity = self._life.intake.affinity
         return 0 if affinity is None else affinity.missing
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """The routes of the service, alive."""
-        return self._open().routes
+        return self._life.open().routing.routes
 
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait for the first list of endpoints.
@@ -336,22 +301,7 @@ class Service:
         Returns:
             Whether there is an endpoint to call.
         """
-        routing = self._open()
-        ends_at = time.monotonic() + (self.plan.discovery.start_timeout if timeout is None else timeout)
-        # Each route of a tier gets to answer its first question before a higher tier is looked at: calls must not
-        # begin on a fallback, or on one cloud only, because that one was quicker.
-        for tier in routing.tiers:
-            for route in tier:
-                wait_ready(route.subscription, max(0.0, ends_at - time.monotonic()), or_asked=True)
-            if any(route.pool.listed for route in tier):
-                return True
-        while not routing.has_endpoints() and not all(route.belief.is_hopeless for route in routing.routes):
-            for route in routing.routes:
-                left = ends_at - time.monotonic()
-                if left <= 0:
-                    return routing.has_endpoints()
-                wait_ready(route.subscription, min(left, _LOOK_ROUND))
-        return routing.has_endpoints()
+        return self._life.wait_ready(timeout)
 
     def warm(self, connections: int = 1) -> int:
         """Open connections to every instance before calls need them: at the start of a program, say.
@@ -367,28 +317,15 @@ class Service:
         self.wait_ready()
         limit = self.plan.calls.connect_timeout
         ready = 0
-        for route in self._open().routes:
+        for route in self.routes:
             for member in route.pool.members():
                 if member.weight > 0 and not route.pool.is_leaving(member):
-                    channel = self._channels.get(member.lane) or self._open_channel(member)
-                    ready += channel.warm(connections, Timeouts(limit, limit * connections))
+                    ready += self._channels.warm(member, connections, limit)
         return ready
 
     def close(self) -> None:
         """Close the connections and leave the pollers. Calls that are open may fail."""
-        with self._opening:
-            self._is_closed = True
-            routing, channels, attachments = self._routing, list(self._channels.values()), self._attachments
-            mirror, races = self._mirror, self._races
-            self._reset()
-        if routing is not None:
-            routing.release()
-        mirror.close()
-        if races is not None:
-            races.close()
-        for channel in channels:
-            channel.close()
-        attachments.close()
+        self._life.close()
 
     # --- another configuration, see `Client.reload` --------------------------------------------------------------
 
@@ -398,117 +335,33 @@ class Service:
         Returns:
             What `adopt` is to be given; None if there is nothing to wait for.
         """
-        routing = self._routing
-        if routing is None:
-            return None
-        succession = succeed(routing, self.plan, plan, partial(self._begin_route, plan))
-        ends_at = time.monotonic() + plan.discovery.start_timeout
-        try:
-            for route in succession.fresh:
-                wait_ready(route.subscription, max(0.0, ends_at - time.monotonic()), or_asked=True)
-        except BaseException:
-            succession.abandon()
-            raise
-        return succession
+        return self._life.prepare(plan)
 
     def adopt(self, plan: ServicePlan, succession: Succession | None) -> None:
         """Take over another plan. Calls that are under way go on by the new routes, if they are tried again."""
-        while True:
-            with self._opening:
-                self._is_removed = False
-                if succession is not None or self._routing is None or self._is_closed:
-                    self._take_over(plan, succession)
-                    break
-            # The service was first asked for a moment ago.
-            succession = self.prepare(plan)
-        self._reap()
-
-    def _take_over(self, plan: ServicePlan, succession: Succession | None) -> None:
-        old, dispatcher = self._routing, self._dispatcher
-        if succession is not None and (self._is_closed or old is None or dispatcher is None):
-            succession.abandon()  # closed, or forked, meanwhile
-            succession = None
-        before, self.plan = self.plan, plan
-        if plan.calls != before.calls:
-            self._intake = Intake(plan.calls, self._clock)
-            self._races = races_of(plan.calls)
-        if succession is None or old is None or dispatcher is None:
-            return
-        routing = succession.commit(old, self._random)
-        self._retired += succession.retired
-        routing.retired = self._retired
-        budget = dispatcher.budget if plan.calls.retry_budget == before.calls.retry_budget else None
-        self._dispatcher = Dispatcher(self.name, routing, plan.calls, self._clock, self._random, budget)
-        dispatcher.move(routing)
-        self._routing = routing
+        self._life.adopt(plan, succession)
 
     def remove(self) -> None:
         """The configuration has this service no more: open calls end, new ones are refused."""
-        with self._opening:
-            self._is_removed = True
-            routing, self._routing, self._dispatcher, self._is_started = self._routing, None, None, False
-            if routing is not None:
-                # Calls that are under way may still be tried again: the pools stay as they are.
-                routing.release()
-                self._retired += routing.routes
-                routing.retired = self._retired
-        self._reap()
+        self._life.remove()
 
     # --- the shell ---------------------------------------------------------------------------------------------------
 
-    def _open(self) -> Routing:
-        """Begin discovery. Does no I/O of its own."""
-        with self._opening:
-            if self._is_closed:
-                raise ClosedError(f"service {self.name!r}: the client is closed\nNext: make a new client.")
-            if self._is_removed:
-                raise ClosedError(
-                    f"service {self.name!r}: it was removed from the configuration while the client was open\n"
-                    "Next: put it back and reload, or call another service."
-                )
-            routing = self._routing
-            if routing is None:
-                routing = Routing([self._begin_route(self.plan, route) for route in self.plan.routes], self._random)
-                routing.retired = self._retired
-                self._dispatcher = Dispatcher(self.name, routing, self.plan.calls, self._clock, self._random)
-                self._routing = routing
-            return routing
-
-    def _begin_route(self, plan: ServicePlan, route: RoutePlan) -> Route:
-        return Route(route, plan, self._hub, self._clock, self._random)
-
-    def _start(self, call: Call) -> Dispatcher:
-        """Wait once for the first list. Whoever comes later finds it there, or fails at once."""
-        with self._lock:
-            routing = self._open()
-            if not self._is_started:
-                limit = min(self.plan.discovery.start_timeout, call.deadline - self._clock.monotonic())
-                self.wait_ready(max(0.0, limit))
-                self._is_started = routing.has_endpoints() or limit >= self.plan.discovery.start_timeout
-        assert self._dispatcher is not None  # noqa: S101 - `_open` has made it
-        return self._dispatcher
-
-    def _ready(self, call: Call) -> Dispatcher:
-        dispatcher = self._dispatcher
-        if dispatcher is None or not self._is_started:
-            dispatcher = self._start(call)
-        return dispatcher
-
     def _run(self, call: Call, perform: _Perform | None = None) -> Reply:
         """Drive a call to its end. `perform` takes the place of `_perform`."""
-        # As `_ready`, but nearly every call finds it so: no coroutine is made for it.
-        dispatcher = self._dispatcher
-        if dispatcher is None or not self._is_started:
-            dispatcher = self._start(call)
+        life = self._life
+        dispatcher = life.ready
+        if dispatcher is None:
+            dispatcher = life.start(call)
         if perform is None:
             perform = self._perform
             if dispatcher.routing.mirrors:
-                self._mirror.offer(call, dispatcher.routing.mirrors, self.plan.calls)
+                life.mirror.offer(call, dispatcher.routing.mirrors, life.plan.calls)
         flow = dispatcher.dispatch(call)
         # The first attempt runs bare: only a failure enters the retry machinery.
         effect = next(flow)
         try:
-            races = self._races
+            races = life.races
             if races is not None and isinstance(effect, Attempt) and effect.hedge_after is not None:
                 race = races.enter() if stamina.is_active() else None
                 if race is not None:
@@ -526,7 +379,7 @@ class Service:
             # Gives the lease back if we were cancelled; does nothing when the flow has ended.
             flow.close()
             if dispatcher.routing.has_leaving:
-                self._reap()
+                life.reap()
 
     def _perform(self, call: Call, effect: Effect) -> Outcome | None:
         if not isinstance(effect, Attempt):
@@ -534,52 +387,21 @@ class Service:
                 subscription = effect.route.subscription
                 wait_served(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
             return None
-        before, call.attempt = call.attempt, effect
-        lane = effect.member.lane
-        channel = self._channels.get(lane) or self._open_channel(effect.member)
+        channel = self._channels.get(effect.member.lane) or self._channels.open(effect.member)
         if call.is_streamed:
+            before, call.attempt = call.attempt, effect
             if before is not None and not effect.is_hedge:
                 closed(before)
-            return begun(call, channel, effect, self.plan.calls.max_decoded_bytes)
+            return begun(call, channel, effect, self._life.plan.calls.max_decoded_bytes)
+        call.attempt = effect
         started = time.monotonic()
         try:
             reply = channel.send(effect.request, effect.timeouts)
             if call.is_decoded:
-                reply = decoded_reply(reply, effect.member.endpoint, self.plan.calls.max_decoded_bytes)
+                reply = decoded_reply(reply, effect.member.endpoint, self._life.plan.calls.max_decoded_bytes)
         except TransportError as error:
             return Outcome(error.phase, time.monotonic() - started, error=error)
         return Outcome(Phase.DONE, time.monotonic() - started, reply)
-
-    def _channel_to(self, member: RouteMember) -> Channel:
-        return self._channels.get(member.lane) or self._open_channel(member)
-
-    def _open_channel(self, member: RouteMember) -> Channel:
-        # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.
-        return self._channels.setdefault(member.lane, self.plan.transport.open(member.endpoint))
-
-    def _reap(self) -> None:
-        """Close the channels of endpoints that left the list, or whose route ended, and have no open call any more."""
-        routing = self._routing
-        for route in routing.routes if routing is not None else ():
-            for member in route.pool.reap():
-                self._close_channel(member)
-        now = self._clock.monotonic()
-        for route in list(self._retired):
-            if now - route.ended_at < _GRACE:
-                continue
-            members = route.pool.members()
-            for member in members:
-                if not member.load.open:
-                    self._close_channel(member)
-            if not any(member.load.open for member in members):
-                with suppress(ValueError):  # another one was quicker
-                    self._retired.remove(route)
-
-    def _close_channel(self, member: RouteMember) -> None:
-        channel = self._channels.pop(member.lane, None)
-        if channel is not None:
-            channel.close()
-        self._attachments.drop(member.lane)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.plan.routes)} routes>"

@@ -1,0 +1,77 @@
+# Made by tools/unasync.py from core/client/_async/channels.py. Change that file, then run the tool.
+"""The connections of one service: a channel for each endpoint, and what helpers keep beside it.
+
+A channel is opened when it is first needed. When it is closed is decided elsewhere, see `life`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...dispatch.route import Lane, RouteMember
+from ...interfaces.transport import Channel, Timeouts, Transport
+from .attachments import Attachments
+
+__all__ = ["Channels"]
+
+
+class Channels:
+    """Channels by lane.
+
+    Mutable state: `_by_lane`, whose single steps are atomic; and `transport`, `attachments`, which the life of the
+    service replaces.
+
+    Args:
+        transport: Opens the channels.
+    """
+
+    __slots__ = ("_by_lane", "attachments", "get", "transport")
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        """Opens the channels from now on."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew and close nothing: what there is belongs to somebody else."""
+        self._by_lane: dict[Lane, Channel] = {}
+        self.attachments = Attachments()
+        # The dict's own method, since every call asks: one of ours around it would be one more for each.
+        self.get: Callable[[Lane], Channel | None] = self._by_lane.get
+        """The channel of a lane; None if there is none yet."""
+
+    def open(self, member: RouteMember) -> Channel:
+        """A channel to this member. Does no I/O: connections come with the calls."""
+        # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.
+        return self._by_lane.setdefault(member.lane, self.transport.open(member.endpoint))
+
+    def to(self, member: RouteMember) -> Channel:
+        """The channel to this member, opened if there is none."""
+        return self.get(member.lane) or self.open(member)
+
+    def warm(self, member: RouteMember, connections: int, limit: float) -> int:
+        """Open connections ahead of the calls.
+
+        Args:
+            member: To whom.
+            connections: How many.
+            limit: Seconds for each.
+
+        Returns:
+            How many stand ready.
+        """
+        return self.to(member).warm(connections, Timeouts(limit, limit * connections))
+
+    def close(self, member: RouteMember) -> None:
+        """Close the channel to this member and what helpers keep for it. Nobody may have an open call there."""
+        channel = self._by_lane.pop(member.lane, None)
+        if channel is not None:
+            channel.close()
+        self.attachments.drop(member.lane)
+
+    def close_all(self) -> None:
+        """Close everything, whoever uses it."""
+        while self._by_lane:
+            _, channel = self._by_lane.popitem()
+            channel.close()
+        self.attachments.close()
