@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO, cast
 
+from ..os_reason import os_reason
 from .faults import fault_from_json
 from .instance import open_ledger
 from .model import Model, Rule
@@ -48,7 +49,13 @@ def main(told: TextIO, answers: TextIO) -> int:
     except Exception as error:  # noqa: BLE001  # a rule is foreign code; the parent tells its user
         _say(answers, {"error": f"{type(error).__name__}: {error}"})
         return 1
-    with LoopbackServer(model) as server:
+    server = LoopbackServer(model, cast("str", configuration["host"]), cast("int", configuration["port"]))
+    try:
+        server.start()
+    except OSError as error:
+        _say(answers, {"error": f"cannot listen on {server.url}: {os_reason(error)}"})
+        return 1
+    with server:
         _say(answers, {"port": server.port})
         for line in told:
             order = cast("dict[str, object]", json.loads(line))

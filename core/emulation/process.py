@@ -27,21 +27,35 @@ _STOP_SECONDS = 5.0
 
 
 class ProcessInstance(ModelInstance):
-    """An instance in a process of its own. `kill` is SIGKILL."""
+    """An instance in a process of its own. `kill` is SIGKILL.
+
+    Args:
+        name: As for `ModelInstance`, like `gate`, `application` and `ledger`.
+        host: Address to listen on: on Linux any of 127.0.0.0/8, as another host. Default `127.0.0.1`.
+        port: Port to listen on, such as that of one that was killed. Default 0: any free one.
+    """
 
     _process: subprocess.Popen[str] | None = None
-    _port = 0
     _lock: threading.Lock
 
     def __init__(
-        self, name: str, *, gate: Rule | None = None, application: Rule | None = None, ledger: Path | None = None
+        self,
+        name: str,
+        *,
+        gate: Rule | None = None,
+        application: Rule | None = None,
+        ledger: Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         super().__init__(name, gate=gate, application=application, ledger=ledger)
         self._lock = threading.Lock()
+        self._host = host
+        self._port = port
 
     @property
     def host(self) -> str:
-        return "127.0.0.1"
+        return self._host
 
     @property
     def port(self) -> int:
@@ -61,6 +75,8 @@ class ProcessInstance(ModelInstance):
             raise RuntimeError(f"instance {self.name} was started before; make a new one")
         configuration = {
             "name": self.name,
+            "host": self._host,
+            "port": self._port,
             "ledger": str(self._made_ledger()),
             "gate": _as_json(self._gate),
             "application": _as_json(self._application),

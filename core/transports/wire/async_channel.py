@@ -187,15 +187,24 @@ class AsyncWireChannel(AsyncChannel):
 
     async def _connect(self, timeouts: Timeouts, ends_at: float) -> AsyncConnection:
         options, loop = self._options, self._loop
+        last = ends_at
         ends_at = min(ends_at, loop.time() + timeouts.connect)
+        limit = asyncio.timeout(None)
+
+        def ring() -> None:
+            # Rings late if the loop was held up. For as long it has not looked at the socket: that time is not the far
+            # side's, and the connection may stand already.
+            now = loop.time()
+            limit.reschedule(min(now + (now - ends_at), last))
 
         def make() -> AsyncConnection:
             return AsyncConnection(loop, ResponseReader(options.max_head), loop.time() + options.max_age)
 
         host = self._endpoint.host
         name = host if options.tls is not None else None
+        timer = loop.call_at(ends_at, ring)
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with limit:
                 if options.unix_socket is not None:
                     _, connection = await loop.create_unix_connection(
                         make, options.unix_socket, ssl=options.tls, server_hostname=name
@@ -209,6 +218,8 @@ class AsyncWireChannel(AsyncChannel):
             raise late(self._endpoint, Phase.CONNECT, timeouts.connect) from error
         except OSError as error:
             raise broken(self._endpoint, Phase.CONNECT, error) from error
+        finally:
+            timer.cancel()
         if connection.has_news():
             # Closed at once, or an answer to nothing. Not a byte was sent yet.
             connection.abort()
