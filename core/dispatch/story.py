@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from ..clock import Clock
@@ -168,15 +169,32 @@ def _why_nobody(route: Route, excluded: frozenset[str]) -> str:
     belief = route.belief
     if route.fault is not None:
         return str(route.fault)
-    if route.pool.listed and excluded:
-        return f"each of {route.pool.listed} known endpoints drains (weight 0) or is excluded by the call"
+    if route.plan.mirror:
+        return "gets copies of calls only"
+    if not route.weight:
+        return "drains (weight 0)"
     if route.pool.listed:
-        return f"all {route.pool.listed} known endpoints drain (weight 0)"
+        return _why_none_of_them(route, excluded)
     if belief.error is not None:
         return f"discovery fails ({_counted(belief.failures, 'failure')}, the last: {headline(belief.error)})"
     if belief.is_empty:
         return "discovery says that no instance is ready"
     return "discovery has not answered yet"
+
+
+def _why_none_of_them(route: Route, excluded: frozenset[str]) -> str:
+    why: Counter[str] = Counter()
+    for view in route.views():
+        if view.endpoint.id in excluded:
+            why["excluded by the call"] += 1
+        elif view.state == "draining":
+            why["draining (weight 0)"] += 1
+        elif view.state == "ejected" and view.reason is not None:
+            why[f"ejected ({view.reason})"] += 1
+        elif view.state != "leaving":
+            why[view.state] += 1
+    told = ", ".join(f"{number} {reason}" for reason, number in why.items())
+    return f"none of {_counted(route.pool.listed, 'known endpoint')} may be asked: {told}"
 
 
 def _counted(number: int, noun: str) -> str:

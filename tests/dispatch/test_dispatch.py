@@ -212,8 +212,24 @@ def test_nobody_to_ask_says_why() -> None:
         Lab.of().run(Lab.of().call(), script())
     draining = ListProvider(endpoints=(Endpoint("a", 80, weight=0),))
     lab = Lab([RoutePlan("r", draining)])
-    with pytest.raises(NoEndpointError, match=r"r: all 1 known endpoints drain \(weight 0\)"):
+    with pytest.raises(NoEndpointError, match=r"r: none of 1 known endpoint may be asked: 1 draining \(weight 0\)"):
         lab.run(lab.call(), script())
+
+
+def test_nobody_to_ask_names_who_is_ejected_and_who_is_excluded() -> None:
+    lab = Lab.of("a", "b", attempts=1)
+    for _ in range(2):
+        with pytest.raises(AttemptsError):
+            lab.run(lab.call(), script(failed(Phase.CONNECT)))
+    lab.timers.run_due()  # the new picker
+    call = lab.call()
+    call.excluded = frozenset({"b"})
+    told = (
+        r"only: none of 2 known endpoints may be asked: "
+        r"1 ejected \(2 connections in a row could not be opened\), 1 excluded by the call"
+    )
+    with pytest.raises(NoEndpointError, match=told):
+        lab.run(call, script())
 
 
 def test_provider_that_fails_to_classify_is_blamed_and_leaves_no_lease() -> None:
