@@ -24,6 +24,7 @@ from .base import PositiveDuration, Settings
 from .ejection import EjectionSettings
 from .hedge import HedgeSettings
 from .retry_budget import RetryBudgetSettings
+from .slots import SlotSettings
 
 __all__ = [
     "PRIVATE_NETWORKS",
@@ -141,6 +142,11 @@ class CallSettings(Settings):
         default=None,
         description="A second attempt beside a slow one, such as `{ percentile = 95 }`; see [hedge](#hedge). Default: "
         "none.",
+    )
+    slots: SlotSettings | None = Field(
+        default=None,
+        description="How many open calls each endpoint gets, with one queue in front of them; see [slots](#slots). "
+        "Default: no limit.",
     )
     affinity: AffinitySettings | None = Field(
         default=None,

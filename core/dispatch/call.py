@@ -11,6 +11,7 @@ from ..interfaces.transport import AsyncBody, Body, Timeouts
 from ..message import Request
 from ..outcome import Outcome
 from ..pool.statistics import Lease
+from ..resilience.slots import Slot, Ticket
 from .route import Lane, Route, RouteMember
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "GiveUp",
     "GoOn",
     "HedgeDue",
+    "Queue",
     "Reauthenticate",
     "Sent",
     "Wait",
@@ -51,6 +53,7 @@ class Call:
         attempt: The last attempt; set by the shell when it performs one.
         is_leased: Whether the caller's own function performs the attempts, with any protocol.
         records: The attempts that were not good enough; set by the dispatch.
+        queued: Seconds for which it waited for slots; set by the dispatch.
     """
 
     request: Request
@@ -66,6 +69,7 @@ class Call:
     attempt: Attempt | None = None
     is_leased: bool = False
     records: Sequence[AttemptRecord] = ()
+    queued: float = 0.0
 
 
 @dataclass(slots=True)
@@ -125,6 +129,19 @@ class Reauthenticate:
     timeout: float
 
 
+@dataclass(slots=True)
+class Queue:
+    """Effect: wait until the ticket has ended or this time has passed, then resume the dispatch with None.
+
+    Args:
+        ticket: The place in the queue; see `Ticket.wake_by`.
+        timeout: Seconds to wait at most.
+    """
+
+    ticket: Ticket[Slot]
+    timeout: float
+
+
 @dataclass(frozen=True, slots=True)
 class GoOn:
     """Effect: go on with the attempts that run, and send `Finished` for the next one that ends."""
@@ -154,6 +171,6 @@ class GiveUp(Exception):
     """Thrown into the dispatch instead of resuming it after a `Wait`: the shell may not repeat (stamina is off)."""
 
 
-Effect = Attempt | Wait | Reauthenticate | GoOn
+Effect = Attempt | Wait | Reauthenticate | GoOn | Queue
 Sent = Outcome | Finished | HedgeDue | None
 """What the shell sends back. Without hedges: the outcome of an attempt, or None."""
