@@ -16,6 +16,7 @@
         ├── NoEndpointError       there was nobody to ask
         ├── AttemptsError         every allowed attempt failed
         ├── DeadlineError         the time was over
+        ├── QueueFullError        every slot is in use, and so is every place in the queue
         └── StatusError           the answer has a status that is not success (`Reply.raise_for_status`)
 
 (`StatusError` carries a reply and so stands in `message`.)
@@ -53,6 +54,7 @@ __all__ = [
     "NoEndpointError",
     "Phase",
     "PluginError",
+    "QueueFullError",
     "TransportError",
     "UnknownServiceError",
     "headline",
@@ -293,6 +295,7 @@ class CallError(DirectlaneError):
         elapsed: Seconds from the start of the call to its end; None if not known.
         retries_left: How many extra attempts the service's retry budget still allowed at the end; None if not known.
         is_budget_spent: Whether the call would have gone on, and the retry budget did not let it.
+        queued: Seconds for which it waited for slots; 0 if the service has none.
     """
 
     def __init__(
@@ -305,6 +308,7 @@ class CallError(DirectlaneError):
         elapsed: float | None = None,
         retries_left: int | None = None,
         is_budget_spent: bool = False,
+        queued: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.service = service
@@ -313,6 +317,7 @@ class CallError(DirectlaneError):
         self.elapsed = elapsed
         self.retries_left = retries_left
         self.is_budget_spent = is_budget_spent
+        self.queued = queued
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -340,3 +345,7 @@ class AttemptsError(CallError):
 
 class DeadlineError(CallError):
     """The time for the call was over."""
+
+
+class QueueFullError(CallError):
+    """Every slot is in use, and so is every place in the queue. Nothing was sent, and the call did not wait."""

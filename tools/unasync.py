@@ -96,6 +96,7 @@ WORDS = {
     "open_async": "open",
     "wait_ready_async": "wait_ready",
     "wait_served_async": "wait_served",
+    "wait_turn_async": "wait_turn",
 }
 RULES = [
     (re.compile(r"\basync (def|with|for)\b"), r"\1"),

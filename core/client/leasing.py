@@ -18,8 +18,7 @@ from typing import TypeVar
 
 import anyio
 
-from ..dispatch.call import Attempt, Call, Effect
-from ..dispatch.dispatch import Dispatcher
+from ..dispatch.call import Attempt, Effect, Sent
 from ..endpoint import Endpoint
 from ..errors import Phase, TransportError
 from ..message import Headers, Reply
@@ -150,11 +149,9 @@ class EndpointLease:
 
 
 @contextmanager
-def lease_flow(dispatcher: Dispatcher, call: Call) -> Generator[EndpointLease, None, None]:
-    """Pick an endpoint, lend it, and tell the dispatch how it went."""
-    flow = dispatcher.dispatch(call)
-    effect = next(flow)
-    assert isinstance(effect, Attempt)  # noqa: S101 - a dispatch begins with an attempt
+def lease_flow(flow: Generator[Effect, Sent, Reply], effect: Effect) -> Generator[EndpointLease, None, None]:
+    """Lend the endpoint of a first attempt, and tell the dispatch how it went."""
+    assert isinstance(effect, Attempt)  # noqa: S101 - after the queue comes an attempt
     lease = EndpointLease(effect)
     try:
         yield lease

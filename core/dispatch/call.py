@@ -11,7 +11,7 @@ from ..interfaces.transport import AsyncBody, Body, Timeouts
 from ..message import Request
 from ..outcome import Outcome
 from ..pool.statistics import Lease
-from ..resilience.slots import Slot, Ticket
+from ..resilience.slots import Place
 from .route import Lane, Route, RouteMember
 
 __all__ = [
@@ -138,7 +138,7 @@ class Queue:
         timeout: Seconds to wait at most.
     """
 
-    ticket: Ticket[Slot]
+    ticket: Place
     timeout: float
 
 

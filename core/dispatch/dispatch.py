@@ -25,8 +25,10 @@ from ..outcome import Action, Outcome, Verdict
 from ..pool.statistics import Lease
 from ..resilience.hedging import Hedging
 from ..resilience.retry_budget import RetryBudget
+from ..resilience.slots import End
 from .call import Attempt, Call, Effect, GiveUp, Reauthenticate, Sent, Wait
 from .deadline_header import with_deadline
+from .gate import Choice, SlotGate, SlotLease, note_load
 from .judging import judge
 from .racing import Racing
 from .route import RouteMember
@@ -37,7 +39,7 @@ __all__ = ["Dispatcher"]
 
 
 class Dispatcher:
-    """Dispatches the calls of one service. Its only state is the retry budget.
+    """Dispatches the calls of one service. Its only state is the retry budget, and the slots if there are some.
 
     Args:
         service: Name of the service, for errors.
@@ -46,6 +48,7 @@ class Dispatcher:
         clock: Source of time.
         random: Source of chance for the pauses.
         budget: For extra attempts. Default: a new one, as the settings say.
+        gate: Of the dispatcher whose place this one takes, if both have slots. Default: a new one, as the settings say.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Dispatcher:
         clock: Clock,
         random: Random,
         budget: RetryBudget | None = None,
+        gate: SlotGate | None = None,
     ) -> None:
         self.service = service
         self.routing = routing
@@ -66,13 +70,23 @@ class Dispatcher:
         self._deadline_header = settings.deadline_header
         self._teller = Teller(service, routing, settings, self.budget, clock)
         hedge = settings.hedge if settings.attempts > 1 else None
-        self._racing = None if hedge is None else Racing(Hedging(hedge), routing, self.budget, clock)
+        self.gate: SlotGate | None = None
+        """Where attempts get their slots; None if there is no limit."""
+        if settings.slots is not None:
+            if gate is None:
+                gate = SlotGate(settings.slots, routing, clock)
+            else:
+                gate.move(routing, settings.slots)
+            self.gate = gate
+        self._racing = None if hedge is None else Racing(Hedging(hedge), routing, self.budget, clock, self.gate)
 
     def move(self, routing: Routing) -> None:
         """Calls that are under way go on by other routes, if they are tried again."""
         self.routing = self._teller.routing = routing
         if self._racing is not None:
             self._racing.routing = routing
+        if self.gate is not None:
+            self.gate.move(routing)
 
     def dispatch(self, call: Call) -> Generator[Effect, Sent, Reply]:
         """Yields effects, is sent what came of them, returns the reply.
@@ -81,19 +95,29 @@ class Dispatcher:
             NoEndpointError: There is nobody to ask.
             AttemptsError: Every allowed attempt failed on the wire.
             DeadlineError: The time is over.
+            QueueFullError: Every slot is in use, and so is every place in the queue.
+            ClosedError: The service was closed while the call waited for a slot.
             PluginError: The provider failed to classify an answer.
         """
         self.budget.call_came()
-        member = self.routing.pick(call.key, call.excluded, call.size)
-        if member is None:
-            raise self._teller.nobody(call)
-        if self._clock.monotonic() >= call.deadline:
-            raise self._teller.too_late(call)
+        gate = self.gate
+        lease: SlotLease | None = None
+        if gate is None:
+            member = self.routing.pick(call.key, call.excluded, call.size)
+            if member is None:
+                raise self._teller.nobody(call)
+            if self._clock.monotonic() >= call.deadline:
+                raise self._teller.too_late(call)
+        else:
+            entry = yield from gate.enter(call, call.excluded)
+            if isinstance(entry, End):
+                raise self._teller.not_admitted(call, entry, gate.view())
+            lease, member = entry, entry.member
         racing = self._racing
         story: Story | None = None
         number = 1
         while True:
-            attempt = self._attempt(call, member, number)
+            attempt = self._attempt(call, member, number, lease)
             if racing is not None and number == 1:
                 attempt.hedge_after = racing.due_after(call)
             sent: Sent = None
@@ -118,6 +142,8 @@ class Dispatcher:
                 attempt.lease.release()
                 raise
             member.load.record(outcome, verdict)
+            if gate is not None:
+                note_load(attempt.lease, outcome, verdict)
             if verdict.action is Action.OK or verdict.action is Action.FAIL:
                 if racing is not None and number == 1 and story is None and verdict.action is Action.OK:
                     racing.went_well(call, outcome)
@@ -130,7 +156,7 @@ class Dispatcher:
             if story is None:
                 story = self._story(call)
             story.records.append(record_of(call, attempt, outcome))
-            following: RouteMember | None = None
+            following: Choice | None = None
             is_given = False
             try:
                 following = yield from self._elsewhere(call, story, member, outcome, verdict)
@@ -143,7 +169,7 @@ class Dispatcher:
                 if outcome.reply is None:
                     raise self._teller.unanswered(call, story, outcome) from outcome.error
                 return _answer(outcome, number)
-            member = following
+            member, lease = following
             number += 1
 
     def _story(self, call: Call) -> Story:
@@ -151,7 +177,7 @@ class Dispatcher:
         call.records = story.records
         return story
 
-    def _attempt(self, call: Call, member: RouteMember, number: int) -> Attempt:
+    def _attempt(self, call: Call, member: RouteMember, number: int, lease: SlotLease | None = None) -> Attempt:
         now = self._clock.monotonic()
         settings = self.settings
         remaining = call.deadline - now
@@ -166,15 +192,22 @@ class Dispatcher:
             left = total if gap is None else None if call.ends_at is None else call.ends_at - now
             if left is not None:  # a stream that may go on has no end to tell
                 request = with_deadline(request, self._deadline_header, left)
-        request = member.lane.complete(request, self._clock)
+        try:
+            request = member.lane.complete(request, self._clock)
+        except BaseException:
+            if lease is not None:
+                lease.release()
+            raise
         timeouts = Timeouts(min(settings.connect_timeout, total), total, call.may_repeat, gap)
-        lease = Lease(member.load, now, call.size)
+        if lease is None:
+            return Attempt(member, Lease(member.load, now, call.size), request, timeouts, number)
+        lease.started_at = now
         return Attempt(member, lease, request, timeouts, number)
 
     def _elsewhere(
         self, call: Call, story: Story, member: RouteMember, outcome: Outcome, verdict: Verdict
-    ) -> Generator[Effect, Sent, RouteMember | None]:
-        """The member for the next attempt, after the pause that it needs; None if there must be no further attempt."""
+    ) -> Generator[Effect, Sent, Choice | None]:
+        """Who gets the next attempt, after the pause that it needs; None if there must be no further attempt."""
         route = member.lane.route
         if outcome.phase is Phase.CONNECT:
             route.doubt()
@@ -205,8 +238,17 @@ class Dispatcher:
         if self._clock.monotonic() >= call.deadline:
             return None
         # The list may have changed meanwhile.
-        pick = self.routing.pick
-        return pick(call.key, story.tried, call.size) or pick(call.key, call.excluded, call.size)
+        if self.gate is None:
+            pick = self.routing.pick
+            chosen = pick(call.key, story.tried, call.size) or pick(call.key, call.excluded, call.size)
+            return None if chosen is None else (chosen, None)
+        # A stream that began with an error is still open and has its slot: nobody waits for one with another in hand.
+        may_wait = outcome.fault is None
+        entry = yield from self.gate.enter(call, story.tried, is_repeat=True, may_wait=may_wait)
+        if isinstance(entry, SlotLease):
+            return entry.member, entry
+        story.is_not_admitted = entry is not End.NOBODY
+        return None
 
     def _may_repeat(self, call: Call, story: Story, outcome: Outcome, verdict: Verdict) -> bool:
         if len(story.records) >= self.settings.attempts:

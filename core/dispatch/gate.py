@@ -10,6 +10,7 @@ The slot of an attempt is its lease: free when the lease is released, at the end
 from __future__ import annotations
 
 from collections.abc import Collection, Generator
+from typing import TypeAlias
 
 from ..clock import Clock
 from ..config.slots import SlotSettings
@@ -20,7 +21,7 @@ from ..resilience.slots import End, QueueView, Slots, Ticket
 from .call import Call, Queue
 from .routing import RouteMember, Routing
 
-__all__ = ["SlotGate", "SlotLease"]
+__all__ = ["Choice", "SlotGate", "SlotLease", "note_load"]
 
 
 class SlotLease(Lease):
@@ -63,6 +64,16 @@ class SlotLease(Lease):
             self.load = Load.FINE
 
 
+Choice: TypeAlias = tuple[RouteMember, SlotLease | None]
+"""Who gets an attempt, and the slot for it, if there are slots."""
+
+
+def note_load(lease: Lease, outcome: Outcome, verdict: Verdict) -> None:
+    """Remember what the end of an attempt says, for when its slot is given back."""
+    if isinstance(lease, SlotLease):
+        lease.saw(outcome, verdict)
+
+
 class SlotGate:
     """Gives leases to calls. Mutable state: the routing, replaced by `move`; the rest is in `Slots`.
 
@@ -87,12 +98,13 @@ class SlotGate:
         known = [member.endpoint.id for route in self.routing.routes for member in route.pool.members()]
         self.slots.list_changed(known)
 
-    def move(self, routing: Routing, settings: SlotSettings) -> None:
+    def move(self, routing: Routing, settings: SlotSettings | None = None) -> None:
         """Go on with another configuration. Who waits keeps its place, slots in use stay in use."""
         for route in self.routing.routes:
             route.unwatch(self._list_changed)
         self.routing = routing
-        self.slots.resize(settings)
+        if settings is not None:
+            self.slots.resize(settings)
         self._watch()
 
     def close(self) -> None:
@@ -132,9 +144,10 @@ class SlotGate:
                 return End.LATE
         return _result(ticket)
 
-    def enter_at_once(self, call: Call, tried: frozenset[str]) -> SlotLease | None:
-        """A slot that is free now; None if there is none."""
-        return self.slots.enter(_Caller(self, call, tried), call.deadline, is_repeat=True, may_wait=False).slot
+    def enter_at_once(self, call: Call, others: frozenset[str]) -> SlotLease | None:
+        """A slot that is free now at none of `others`; None if there is none."""
+        caller = _Caller(self, call, others, is_strict=True)
+        return self.slots.enter(caller, call.deadline, is_repeat=True, may_wait=False).slot
 
 
 def _result(ticket: Ticket[SlotLease]) -> SlotLease | End:
@@ -149,19 +162,20 @@ def _result(ticket: Ticket[SlotLease]) -> SlotLease | End:
 class _Caller:
     """A call at the gate: asks the routing among the endpoints that have room."""
 
-    __slots__ = ("_call", "_gate", "_tried", "is_choosy")
+    __slots__ = ("_call", "_gate", "_tried", "_untouchable", "is_choosy")
 
-    def __init__(self, gate: SlotGate, call: Call, tried: frozenset[str]) -> None:
+    def __init__(self, gate: SlotGate, call: Call, tried: frozenset[str], *, is_strict: bool = False) -> None:
         self._gate = gate
         self._call = call
         self._tried = tried
-        self.is_choosy = bool(tried or call.excluded)
+        self._untouchable = tried if is_strict else call.excluded
+        self.is_choosy = bool(tried)
 
     def seek(self, full: Collection[str]) -> SlotLease | None:
         """Take a slot at an endpoint that is not full; one that was tried only if there are no others at all."""
         member = self._pick(self._tried, full)
         if member is None and self._has_only_tried():
-            member = self._pick(self._call.excluded, full)
+            member = self._pick(self._untouchable, full)
         if member is None or member.endpoint.id in full:  # a balancer that ignores what is excluded gets no say
             return None
         gate = self._gate
@@ -170,11 +184,11 @@ class _Caller:
     def has_somebody(self) -> bool:
         """Whether there is an endpoint for it, with or without room."""
         return self._pick(self._tried, ()) is not None or (
-            self._has_only_tried() and self._pick(self._call.excluded, ()) is not None
+            self._has_only_tried() and self._pick(self._untouchable, ()) is not None
         )
 
     def _has_only_tried(self) -> bool:
-        return self._tried != self._call.excluded and self._pick(self._tried, ()) is None
+        return self._tried != self._untouchable and self._pick(self._tried, ()) is None
 
     def _pick(self, excluded: frozenset[str], full: Collection[str]) -> RouteMember | None:
         call = self._call

@@ -14,6 +14,7 @@ from ..outcome import Action, Outcome
 from ..resilience.hedging import Hedging
 from ..resilience.retry_budget import RetryBudget
 from .call import GO_ON, Attempt, Call, Effect, Finished, Sent
+from .gate import Choice, SlotGate, SlotLease, note_load
 from .judging import judge
 from .route import RouteMember
 from .routing import Routing
@@ -21,7 +22,7 @@ from .story import Story, record_of
 
 __all__ = ["Racing"]
 
-MakeAttempt = Callable[[Call, RouteMember, int], Attempt]
+MakeAttempt = Callable[[Call, RouteMember, int, SlotLease | None], Attempt]
 
 
 class Racing:
@@ -32,15 +33,19 @@ class Racing:
         routing: Where hedges can go.
         budget: Pays for them.
         clock: Source of time.
+        gate: Where hedges get their slots; None if there are none. A hedge takes what is free and never waits.
     """
 
-    __slots__ = ("_budget", "_clock", "_hedging", "routing")
+    __slots__ = ("_budget", "_clock", "_gate", "_hedging", "routing")
 
-    def __init__(self, hedging: Hedging, routing: Routing, budget: RetryBudget, clock: Clock) -> None:
+    def __init__(
+        self, hedging: Hedging, routing: Routing, budget: RetryBudget, clock: Clock, gate: SlotGate | None = None
+    ) -> None:
         self._hedging = hedging
         self.routing = routing
         self._budget = budget
         self._clock = clock
+        self._gate = gate
 
     def due_after(self, call: Call) -> float | None:
         """Seconds until a hedge of the call's first attempt is due; None if there must be none."""
@@ -69,11 +74,11 @@ class Racing:
         running = [first]
         started = 1
         try:
-            member = self._other(call, first)
-            if member is None:
+            choice = self._other(call, first)
+            if choice is None:
                 sent = yield GO_ON
             else:
-                hedge = make(call, member, 2)
+                hedge = make(call, choice[0], 2, choice[1])
                 hedge.is_hedge = True
                 running.append(hedge)
                 started = 2
@@ -92,6 +97,7 @@ class Racing:
                         self._hedging.record(elapsed, is_streamed=call.is_streamed)
                     return attempt, outcome, started
                 running.remove(attempt)
+                note_load(attempt.lease, outcome, verdict)
                 attempt.lease.release()
                 attempt.member.load.record(outcome, verdict)
                 if outcome.phase is Phase.CONNECT:
@@ -104,9 +110,18 @@ class Racing:
                 loser.lease.release()
                 loser.member.load.record_cancelled()
 
-    def _other(self, call: Call, first: Attempt) -> RouteMember | None:
+    def _other(self, call: Call, first: Attempt) -> Choice | None:
         """Who gets the hedge; None if there is nobody else, no time, or no budget left."""
         if self._clock.monotonic() >= call.deadline:
             return None
-        member = self.routing.pick(call.key, call.excluded | {first.member.endpoint.id}, call.size)
-        return member if member is not None and self._budget.spend() else None
+        others = call.excluded | {first.member.endpoint.id}
+        if self._gate is None:
+            member = self.routing.pick(call.key, others, call.size)
+            return (member, None) if member is not None and self._budget.spend() else None
+        lease = self._gate.enter_at_once(call, others)
+        if lease is None:
+            return None
+        if self._budget.spend():
+            return lease.member, lease
+        lease.release()
+        return None

@@ -11,9 +11,12 @@ from ..errors import (
     AttemptRecord,
     AttemptsError,
     CallError,
+    ClosedError,
     DeadlineError,
+    DirectlaneError,
     NoEndpointError,
     Phase,
+    QueueFullError,
     TransportError,
     headline,
 )
@@ -21,6 +24,7 @@ from ..fields import format_duration
 from ..message import StatusError
 from ..outcome import Outcome
 from ..resilience.retry_budget import RetryBudget
+from ..resilience.slots import End, QueueView
 from .call import Attempt, Call
 from .route import Route
 from .routing import Routing
@@ -41,6 +45,7 @@ class Story:
         pauses: How many pauses of growing length there were.
         has_reauthenticated: Whether the credential was renewed for it.
         is_budget_spent: Whether it ends because the retry budget is spent.
+        is_not_admitted: Whether it ends because there was no slot for another attempt.
     """
 
     records: list[AttemptRecord]
@@ -48,6 +53,7 @@ class Story:
     pauses: int = 0
     has_reauthenticated: bool = False
     is_budget_spent: bool = False
+    is_not_admitted: bool = False
 
 
 class Teller:
@@ -91,6 +97,33 @@ class Teller:
             elapsed=self._clock.monotonic() - call.started_at,
         )
 
+    def not_admitted(self, call: Call, end: End, queue: QueueView) -> DirectlaneError:
+        """The call got no slot."""
+        if end is End.NOBODY:
+            return self.nobody(call)
+        if end is End.CLOSED:
+            return ClosedError(
+                f"service {self._service!r} was closed while the call waited for a slot\nNext: make a new client."
+            )
+        if end is End.LATE and not call.queued:
+            return self.too_late(call)
+        state = f"{_counted(queue.used, 'slot')} in use, {_counted(queue.waiting, 'call')} waiting"
+        if end is End.LATE:
+            kind: type[CallError] = DeadlineError
+            text = f"no slot was free for the call within {format_duration(round(call.queued, 3))} ({state})"
+        else:
+            kind = QueueFullError
+            text = f"every slot is in use, and the queue is full ({state})"
+        return kind(
+            f"service {self._service!r}: {text}\n"
+            "Next: make fewer calls at once, or add instances. If the instances can take more, allow it with "
+            "`slots.per_endpoint`.",
+            service=self._service,
+            list_age=self.routing.list_age(),
+            elapsed=self._clock.monotonic() - call.started_at,
+            queued=call.queued,
+        )
+
     def unanswered(self, call: Call, story: Story, outcome: Outcome) -> CallError:
         """No attempt had an answer."""
         now = self._clock.monotonic()
@@ -108,6 +141,10 @@ class Teller:
             about += "; there was no other endpoint to ask"
         if story.is_budget_spent:
             about += "; the retry budget of the service is spent"
+        if call.queued >= 0.0005:
+            about += f"; {format_duration(round(call.queued, 3))} of the time in the queue"
+        if story.is_not_admitted:
+            about += "; no slot was free for another attempt"
         kind: type[CallError] = DeadlineError if is_late else AttemptsError
         return kind(
             f"service {self._service!r}: {end} ({about}):{lines}\nNext: {self._advice(call, story, outcome)}",
@@ -117,6 +154,7 @@ class Teller:
             elapsed=now - call.started_at,
             retries_left=self._budget.left,
             is_budget_spent=story.is_budget_spent,
+            queued=call.queued,
         )
 
     def _advice(self, call: Call, story: Story, outcome: Outcome) -> str:
@@ -126,6 +164,8 @@ class Teller:
                 f"look at the instances: more calls fail than the budget hides ({budget.share:.0%} of the calls and "
                 f"{budget.per_second:g} per second). To allow more, see `retry_budget`."
             )
+        if story.is_not_admitted:
+            return "make fewer calls at once, add instances, or allow more with `slots`."
         if outcome.phase.may_have_run and not call.may_repeat:
             return (
                 "the instance may have run the request, so it was not repeated. "

@@ -81,6 +81,7 @@ class EndpointView:
         reason: Why it is ejected, probed or failing; None else.
         returns_in: Seconds until a call may find out if it is well again, for the same; 0 if one may now.
         tier: Number of the tier of the route.
+        slots: How many open calls it may have, from all routes of the service together; None if there is no limit.
     """
 
     endpoint: Endpoint
@@ -97,6 +98,7 @@ class EndpointView:
     reason: str | None = None
     returns_in: float | None = None
     tier: int = 0
+    slots: int | None = None
 
 
 class Pool(Generic[T]):

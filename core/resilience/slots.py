@@ -12,7 +12,7 @@ Rules:
   nobody.
 - Waiters are woken without the lock. Each ticket ends exactly once.
 
-Nothing here waits: see `Ticket.wake_by`.
+Nothing here waits: the shells do, by `Ticket.wake_by`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..clock import Clock
 from ..config.slots import SlotSettings
 from .adaptive_limit import AdaptiveLimit, Load
 
-__all__ = ["End", "QueueView", "Seeker", "Slot", "Slots", "Ticket"]
+__all__ = ["End", "Place", "QueueView", "Seeker", "Slot", "Slots", "Ticket"]
 
 
 class Slot(Protocol):
@@ -84,6 +84,14 @@ class End(Enum):
     CLOSED = "closed"
     FAILED = "failed"
     """The balancer failed; see `Ticket.error`."""
+
+
+class Place(Protocol):
+    """A ticket as the shells see it: something to wait for."""
+
+    def wake_by(self, wake: Callable[[], None]) -> bool:
+        """See `Ticket.wake_by`."""
+        ...
 
 
 class Ticket(Generic[S]):
@@ -210,26 +218,22 @@ class Slots(Generic[S]):
             ticket.end = End.CLOSED
         elif ticket.deadline <= now:
             ticket.end = End.LATE
-        elif self._is_known_full(ticket):
-            self._queue_up(ticket, now, may_wait=may_wait)
-        elif not (self._grant(ticket) or ticket.end is not None or self._is_lost(ticket)):
-            self._queue_up(ticket, now, may_wait=may_wait)
-
-    def _is_known_full(self, ticket: Ticket[S]) -> bool:
-        """Whether the last who asked was told that every slot is in use, and nothing has come back since. Then the
-        balancer is not asked again: being refused costs the same, however many endpoints there are."""
-        return self._free == 0 and not ticket.seeker.is_choosy
+        else:
+            # The last who asked was told that every slot is in use, and nothing has come back since: the balancer is
+            # not asked again. Being refused costs the same, however many endpoints there are.
+            is_known_full = self._free == 0 and not ticket.seeker.is_choosy
+            if is_known_full or not (self._grant(ticket) or ticket.end is not None or self._is_lost(ticket)):
+                self._queue_up(ticket, now, may_wait=may_wait)
 
     def _queue_up(self, ticket: Ticket[S], now: float, *, may_wait: bool) -> None:
+        self._drop_late(now)
         if not may_wait:
             ticket.end = End.FULL
+        elif len(self._waiting) < self.settings.queue:
+            insort(self._waiting, ticket, key=attrgetter("order"))
         else:
-            self._drop_late(now)
-            if len(self._waiting) < self.settings.queue:
-                insort(self._waiting, ticket, key=_ORDER)
-            else:
-                ticket.end = End.FULL
-                self._refused += 1
+            ticket.end = End.FULL
+            self._refused += 1
 
     def leave(self, ticket: Ticket[S]) -> None:
         """The call waits no more, or does not want the slot that it got. Harmless when called again."""
@@ -253,7 +257,7 @@ class Slots(Generic[S]):
         self._post(partial(self._changed, frozenset(known)))
 
     def resize(self, settings: SlotSettings) -> None:
-        """Go on with other settings. Slots above a smaller limit, and calls above a shorter queue, end as they would."""
+        """Go on with other settings. What is above a smaller limit or a shorter queue stays until its own end."""
         self._post(partial(self._resize, settings))
 
     def close(self) -> None:
@@ -386,7 +390,7 @@ class Slots(Generic[S]):
 
     def _left(self, ticket: Ticket[S]) -> None:
         if ticket.end is None:
-            place = bisect_left(self._waiting, ticket.order, key=_ORDER)
+            place = bisect_left(self._waiting, ticket.order, key=attrgetter("order"))
             del self._waiting[place]
             ticket.end = End.LEFT
             if ticket.deadline <= self._clock.monotonic():
@@ -448,6 +452,3 @@ class Slots(Generic[S]):
 
     def __repr__(self) -> str:
         return f"<Slots {sum(map(len, self._used.copy().values()))} in use, {len(self._waiting)} waiting>"
-
-
-_ORDER: Callable[[Ticket[Slot]], tuple[float, bool, int]] = attrgetter("order")

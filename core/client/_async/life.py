@@ -193,7 +193,7 @@ class AsyncServiceLife:
         self.retired += succession.retired
         routing.retired = self.retired
         budget = old.budget if plan.calls.retry_budget == before.calls.retry_budget else None
-        new = Dispatcher(plan.name, routing, plan.calls, self._clock, self._random, budget)
+        new = Dispatcher(plan.name, routing, plan.calls, self._clock, self._random, budget, old.gate)
         old.move(routing)
         self._dispatcher = new
         if self.ready is not None:
@@ -240,6 +240,8 @@ class AsyncServiceLife:
             self._forget()
         if dispatcher is not None:
             dispatcher.routing.release()
+            if dispatcher.gate is not None:
+                dispatcher.gate.close()
         await mirror.aclose()
         if races is not None:
             await races.aclose()

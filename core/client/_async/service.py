@@ -15,7 +15,7 @@ from ...clock import Clock
 from ...codings.replies import decoded_reply
 from ...config.model import ServicePlan
 from ...discovery.hub import DiscoveryHub
-from ...dispatch.call import Attempt, Call, Effect, Reauthenticate
+from ...dispatch.call import Attempt, Call, Effect, Queue, Reauthenticate
 from ...dispatch.route import Route
 from ...dispatch.routing import TierView
 from ...dispatch.succession import Succession
@@ -24,8 +24,9 @@ from ...errors import Phase, TransportError
 from ...message import Content, Headers, Reply
 from ...outcome import Outcome
 from ...pool.pool import EndpointView
+from ...resilience.slots import QueueView
 from ..leasing import EndpointLease, ids_of, lease_flow
-from ..waiting import wait_served_async
+from ..waiting import wait_served_async, wait_turn_async
 from .attachments import AsyncAttachments
 from .beginning import begun_async, closed_async
 from .hedging import hedged_async
@@ -91,6 +92,7 @@ class AsyncService:
             NoEndpointError: There is nobody to ask.
             AttemptsError: Every allowed attempt failed on the wire.
             DeadlineError: The time is over.
+            QueueFullError: Every slot is in use, and so is every place in the queue.
             ClosedError: The client is closed.
         """
         call = self._life.intake.call(
@@ -185,15 +187,22 @@ class AsyncService:
 
         Raises:
             NoEndpointError: There is nobody to ask.
-            DeadlineError: The time was over before there was a list.
+            DeadlineError: The time was over before there was a list, or a slot.
+            QueueFullError: Every slot is in use, and so is every place in the queue.
             ClosedError: The client is closed.
         """
         call = self._lease_call(key, exclude, timeout, repeatable=False, size=size)
         dispatcher = self._life.ready or await self._life.start(call)
+        flow = dispatcher.dispatch(call)
+        effect = next(flow)
         try:
-            with lease_flow(dispatcher, call) as lease:
+            if isinstance(effect, Queue):
+                await wait_turn_async(effect)
+                effect = flow.send(None)
+            with lease_flow(flow, effect) as lease:
                 yield lease
         finally:
+            flow.close()
             if dispatcher.routing.has_leaving:
                 await self._life.reap()
 
@@ -233,6 +242,7 @@ class AsyncService:
             NoEndpointError: There is nobody to ask.
             AttemptsError: Every allowed attempt failed on the wire.
             DeadlineError: The time is over.
+            QueueFullError: Every slot is in use, and so is every place in the queue.
             ClosedError: The client is closed.
         """
         call = self._lease_call(key, exclude, timeout, repeatable=repeatable, size=size)
@@ -268,7 +278,17 @@ class AsyncService:
         """Every known endpoint and how it is doing. Before the first call: what discovery knows by now."""
         views = [view for route in self.routes for view in route.views()]
         former = [view for route in list(self._life.retired) for view in route.views() if view.open_calls]
-        return views + [replace(view, state="leaving") for view in former]
+        views += [replace(view, state="leaving") for view in former]
+        gate = self._life.open().gate
+        if gate is not None:
+            views = [replace(view, slots=gate.slots.limit_of(view.endpoint.id)) for view in views]
+        return views
+
+    @property
+    def queue(self) -> QueueView | None:
+        """The queue for slots, and how many are in use; None if the service has no `slots`."""
+        gate = self._life.open().gate
+        return None if gate is None else gate.view()
 
     def tiers(self) -> list[TierView]:
         """The tiers of routes, the first one first, and how much of the load each gets now."""
@@ -360,6 +380,9 @@ class AsyncService:
         # The first attempt runs bare: only a failure enters the retry machinery.
         effect = next(flow)
         try:
+            if dispatcher.gate is not None and isinstance(effect, Queue):
+                await wait_turn_async(effect)
+                effect = flow.send(None)
             races = life.races
             if races is not None and isinstance(effect, Attempt) and effect.hedge_after is not None:
                 race = races.enter() if stamina.is_active() else None
@@ -385,6 +408,8 @@ class AsyncService:
             if isinstance(effect, Reauthenticate):
                 subscription = effect.route.subscription
                 await wait_served_async(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
+            elif isinstance(effect, Queue):
+                await wait_turn_async(effect)
             return None
         channel = self._channels.get(effect.member.lane) or self._channels.open(effect.member)
         if call.is_streamed:

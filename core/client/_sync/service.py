@@ -16,7 +16,7 @@ from ...clock import Clock
 from ...codings.replies import decoded_reply
 from ...config.model import ServicePlan
 from ...discovery.hub import DiscoveryHub
-from ...dispatch.call import Attempt, Call, Effect, Reauthenticate
+from ...dispatch.call import Attempt, Call, Effect, Queue, Reauthenticate
 from ...dispatch.route import Route
 from ...dispatch.routing import TierView
 from ...dispatch.succession import Succession
@@ -25,8 +25,9 @@ from ...errors import Phase, TransportError
 from ...message import Content, Headers, Reply
 from ...outcome import Outcome
 from ...pool.pool import EndpointView
+from ...resilience.slots import QueueView
 from ..leasing import EndpointLease, ids_of, lease_flow
-from ..waiting import wait_served
+from ..waiting import wait_served, wait_turn
 from .attachments import Attachments
 from .beginning import begun, closed
 from .hedging import hedged
@@ -92,6 +93,7 @@ class Service:
             NoEndpointError: There is nobody to ask.
             AttemptsError: Every allowed attempt failed on the wire.
             DeadlineError: The time is over.
+            QueueFullError: Every slot is in use, and so is every place in the queue.
             ClosedError: The client is closed.
         """
         call = self._life.intake.call(
@@ -186,15 +188,22 @@ class Service:
 
         Raises:
             NoEndpointError: There is nobody to ask.
-            DeadlineError: The time was over before there was a list.
+            DeadlineError: The time was over before there was a list, or a slot.
+            QueueFullError: Every slot is in use, and so is every place in the queue.
             ClosedError: The client is closed.
         """
         call = self._lease_call(key, exclude, timeout, repeatable=False, size=size)
         dispatcher = self._life.ready or self._life.start(call)
+        flow = dispatcher.dispatch(call)
+        effect = next(flow)
         try:
-            with lease_flow(dispatcher, call) as lease:
+            if isinstance(effect, Queue):
+                wait_turn(effect)
+                effect = flow.send(None)
+            with lease_flow(flow, effect) as lease:
                 yield lease
         finally:
+            flow.close()
             if dispatcher.routing.has_leaving:
                 self._life.reap()
 
@@ -234,6 +243,7 @@ class Service:
             NoEndpointError: There is nobody to ask.
             AttemptsError: Every allowed attempt failed on the wire.
             DeadlineError: The time is over.
+            QueueFullError: Every slot is in use, and so is every place in the queue.
             ClosedError: The client is closed.
         """
         call = self._lease_call(key, exclude, timeout, repeatable=repeatable, size=size)
@@ -269,7 +279,17 @@ class Service:
         """Every known endpoint and how it is doing. Before the first call: what discovery knows by now."""
         views = [view for route in self.routes for view in route.views()]
         former = [view for route in list(self._life.retired) for view in route.views() if view.open_calls]
-        return views + [replace(view, state="leaving") for view in former]
+        views += [replace(view, state="leaving") for view in former]
+        gate = self._life.open().gate
+        if gate is not None:
+            views = [replace(view, slots=gate.slots.limit_of(view.endpoint.id)) for view in views]
+        return views
+
+    @property
+    def queue(self) -> QueueView | None:
+        """The queue for slots, and how many are in use; None if the service has no `slots`."""
+        gate = self._life.open().gate
+        return None if gate is None else gate.view()
 
     def tiers(self) -> list[TierView]:
         """The tiers of routes, the first one first, and how much of the load each gets now."""
@@ -361,6 +381,9 @@ class Service:
         # The first attempt runs bare: only a failure enters the retry machinery.
         effect = next(flow)
         try:
+            if dispatcher.gate is not None and isinstance(effect, Queue):
+                wait_turn(effect)
+                effect = flow.send(None)
             races = life.races
             if races is not None and isinstance(effect, Attempt) and effect.hedge_after is not None:
                 race = races.enter() if stamina.is_active() else None
@@ -386,6 +409,8 @@ class Service:
             if isinstance(effect, Reauthenticate):
                 subscription = effect.route.subscription
                 wait_served(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
+            elif isinstance(effect, Queue):
+                wait_turn(effect)
             return None
         channel = self._channels.get(effect.member.lane) or self._channels.open(effect.member)
         if call.is_streamed:
