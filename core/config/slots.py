@@ -36,8 +36,8 @@ class SlotSettings(Settings):
     adaptive: bool = Field(
         default=False,
         description="Whether the limit of each endpoint follows what it can do: times 0.9 when it is overloaded (a "
-        "timeout, 429 or 503), one more when calls go well and more than half of the slots are in use. Each change "
-        "waits for calls that began after the last one.",
+        "timeout, 429 or 503), one more when calls go well and more than half of the slots are in use; each at most "
+        "once in the time of a call.",
     )
     minimum: int = Field(default=1, ge=1, le=_MOST, description="Least limit, with `adaptive`.")
     maximum: int = Field(default=200, ge=1, le=_MOST, description="Greatest limit, with `adaptive`.")

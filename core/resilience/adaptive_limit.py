@@ -1,8 +1,8 @@
 """A limit of open calls that follows what an endpoint can do: additive increase, multiplicative decrease (AIMD).
 
-An attempt only speaks of the limit under which it began. So what began before the last change is not asked: of a whole
-batch of calls that time out together, the first one lowers the limit and the others change nothing, and a limit grows
-by one per service time, however many calls go well in it. This is how TCP avoids congestion.
+An attempt speaks of the limit under which it began. So what began before the limit was lowered cannot lower it again:
+of a whole batch of calls that time out together, the first one counts. And what began before the last change cannot
+raise it: it grows by one per service time, however many calls go well in it. This is how TCP avoids congestion.
 
 Source: Netflix concurrency-limits, `AIMDLimit` (times 0.9; one more if more than half is in use).
 """
@@ -33,13 +33,13 @@ class AdaptiveLimit:
         maximum: The greatest.
     """
 
-    __slots__ = ("_changed_at", "_exact", "_maximum", "_minimum", "now")
+    __slots__ = ("_changed_at", "_exact", "_lowered_at", "_maximum", "_minimum", "now")
 
     def __init__(self, start: int, minimum: int, maximum: int) -> None:
         self._exact = float(start)
         self._minimum = minimum
         self._maximum = maximum
-        self._changed_at = -math.inf
+        self._changed_at = self._lowered_at = -math.inf
         self.now = start
         """The limit."""
 
@@ -52,15 +52,11 @@ class AdaptiveLimit:
             started_at: When it began, on the monotonic clock.
             ended_at: The present, on the same clock.
         """
-        if started_at < self._changed_at:
-            return
         if load is Load.OVERLOAD:
-            exact = max(float(self._minimum), self._exact * _LESS)
-        elif used * 2 > self.now:
-            exact = min(float(self._maximum), self._exact + 1.0)
-        else:
-            return
-        if exact != self._exact:
-            self._exact = exact
+            if started_at >= self._lowered_at:
+                self._exact = max(float(self._minimum), self._exact * _LESS)
+                self._lowered_at = self._changed_at = ended_at
+        elif started_at >= self._changed_at and used * 2 > self.now:
+            self._exact = min(float(self._maximum), self._exact + 1.0)
             self._changed_at = ended_at
-            self.now = int(exact)
+        self.now = int(self._exact)
