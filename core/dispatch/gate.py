@@ -19,7 +19,8 @@ from ..pool.statistics import Lease
 from ..resilience.adaptive_limit import Load
 from ..resilience.slots import End, QueueView, Slots, Ticket
 from .call import Call, Queue
-from .routing import RouteMember, Routing
+from .route import RouteMember
+from .routing import Routing
 
 __all__ = ["Choice", "SlotGate", "SlotLease", "note_load"]
 
