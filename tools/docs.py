@@ -282,6 +282,7 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "AsyncReplyStream",
             "EndpointView",
             "TierView",
+            "QueueView",
         ),
     ),
     "TCP and RPC": (
@@ -303,7 +304,7 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("InvalidRequestError", "ClosedError"),
             *("DiscoveryError", "DiscoveryRefused", "DiscoveryThrottled", "DiscoveryUnreadable", "CredentialError"),
             *("TransportError", "Phase", "CallError", "AttemptRecord", "NoEndpointError", "AttemptsError"),
-            *("DeadlineError", "StatusError", "InvalidEndpoint"),
+            *("DeadlineError", "QueueFullError", "StatusError", "InvalidEndpoint"),
         ),
     ),
     "Writing a plug-in": (

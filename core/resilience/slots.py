@@ -47,6 +47,10 @@ class Slot(Protocol):
         """Since when it is in use, on the monotonic clock."""
         ...
 
+    def release(self) -> None:
+        """Give it back, by `Slots.give_back`. Harmless when called again."""
+        ...
+
 
 S = TypeVar("S", bound=Slot)
 S_co = TypeVar("S_co", bound=Slot, covariant=True)
@@ -397,7 +401,7 @@ class Slots(Generic[S]):
                 ticket.end = End.LATE
                 self._late += 1
         elif ticket.slot is not None:
-            self._given_back(ticket.slot, None)
+            ticket.slot.release()  # comes back as another letter
 
     def _given_back(self, slot: S, load: Load | None) -> None:
         endpoint_id = slot.endpoint_id

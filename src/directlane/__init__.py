@@ -42,6 +42,7 @@ from .core.errors import (
     NoEndpointError,
     Phase,
     PluginError,
+    QueueFullError,
     TransportError,
     UnknownServiceError,
 )
@@ -78,6 +79,7 @@ from .core.message import Reply, Request, StatusError
 from .core.outcome import FAIL, OK, REAUTHENTICATE, Action, Outcome, Verdict, back_off, retry_elsewhere
 from .core.plugins.hooks import ProviderPlugin, hookimpl
 from .core.pool.pool import EndpointView
+from .core.resilience.slots import QueueView
 from .core.rpc import AsyncGrpcChannel, AsyncGrpcMessages, GrpcChannel, GrpcMessages
 from .core.version import __version__
 
@@ -141,6 +143,8 @@ __all__ = [
     "ProviderFacts",
     "ProviderPlugin",
     "Query",
+    "QueueFullError",
+    "QueueView",
     "RateBudget",
     "RepeatedRetriesWarning",
     "Reply",

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from slots_lab import HeldSlot, Place, Wanted, slots_of
 
 from directlane.core.config.slots import SlotSettings
+from directlane.core.resilience.adaptive_limit import Load
 from directlane.core.resilience.slots import End, Slots, Ticket
 
 
@@ -25,7 +26,7 @@ class Setting:
         self.slots: Slots[HeldSlot] = slots_of(self.clock, per_endpoint, queue, **settings)
 
     def come(self, deadline: float = 100.0, *, tried: str = "", is_repeat: bool = False) -> Ticket[HeldSlot]:
-        return self.slots.enter(Wanted(self.place, frozenset(tried)), deadline, is_repeat=is_repeat)
+        return self.slots.enter(Wanted(self.slots, self.place, frozenset(tried)), deadline, is_repeat=is_repeat)
 
     def end(self, ticket: Ticket[HeldSlot]) -> None:
         assert ticket.slot is not None
@@ -112,7 +113,7 @@ def test_without_a_queue_nobody_waits() -> None:
 def test_who_would_not_wait_is_told_so_and_is_not_counted_as_refused() -> None:
     here = Setting("a")
     here.come()
-    ticket = here.slots.enter(Wanted(here.place), 100.0, may_wait=False)
+    ticket = here.slots.enter(Wanted(here.slots, here.place), 100.0, may_wait=False)
     assert (ticket.end, here.slots.view().refused) == (End.FULL, 0)
 
 
@@ -224,7 +225,7 @@ class Broken(Wanted):
 def test_a_balancer_that_fails_ends_its_own_call_and_harms_no_other() -> None:
     here = Setting("a")
     running = here.come()
-    seeker = Broken(here.place)
+    seeker = Broken(here.slots, here.place)
     broken = here.slots.enter(seeker, 10.0)
     seeker.broken = True
     following = here.come(20)
@@ -248,7 +249,7 @@ def test_a_slot_may_come_back_from_anywhere_even_in_the_middle_of_a_choice() -> 
     running = here.come()
     assert running.slot is not None
     slot = running.slot
-    seeker = GivesBack(here.place)
+    seeker = GivesBack(here.slots, here.place)
     seeker.give_back = lambda: here.slots.give_back(slot)
     assert here.slots.enter(seeker, 10.0).end is End.GRANTED, "the letter is read before `enter` returns"
 
@@ -265,14 +266,12 @@ def test_the_view_tells_who_waits_for_how_long() -> None:
 
 
 def test_limits_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(ValidationError, match="per_endpoint .300. must lie between"):
+    with pytest.raises(ValidationError, match=r"per_endpoint \(300\) must lie between"):
         SlotSettings(per_endpoint=300, adaptive=True)
     assert SlotSettings(per_endpoint=300).per_endpoint == 300
 
 
 def test_an_adaptive_limit_shrinks_on_overload_grows_when_used_and_forgets_who_left() -> None:
-    from directlane.core.resilience.adaptive_limit import Load
-
     here = Setting("a", per_endpoint=10, adaptive=True)
     running = [here.come().slot for _ in range(10)]
     waiting = here.come()
@@ -301,7 +300,7 @@ def test_threads_lose_no_slot_no_call_and_are_never_above_the_limit() -> None:
     def work(number: int) -> None:
         random = Random(number)
         for turn in range(60):
-            ticket = slots.enter(Wanted(Place(clock, random.sample(names, 3))), 10.0 + random.random())
+            ticket = slots.enter(Wanted(slots, Place(clock, random.sample(names, 3))), 10.0 + random.random())
             event = threading.Event()
             if ticket.end is None and random.random() < 0.2:
                 slots.leave(ticket)  # given up, perhaps at the moment in which the slot comes

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dispatch_lab import VirtualClock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
-from dispatch_lab import VirtualClock
 from slots_lab import HeldSlot, Place, Wanted, slots_of
 
 from directlane.core.resilience.adaptive_limit import Load
@@ -51,7 +50,7 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @rule(time=st.integers(1, 9), tried=st.sets(st.sampled_from(NAMES), max_size=2), is_repeat=st.booleans())
     def arrive(self, time: int, tried: set[str], is_repeat: bool) -> None:
-        seeker = Wanted(self.place, frozenset(tried))
+        seeker = Wanted(self.slots, self.place, frozenset(tried))
         had_room = self.has_room_for(seeker)
         were_waiting = sum(ticket.deadline > self.clock.now for ticket in self.waiting)
         ticket = self.slots.enter(seeker, self.clock.now + time, is_repeat=is_repeat)

@@ -33,7 +33,7 @@ from directlane import (
     http_verdict,
 )
 from directlane.core.discovery.hub import DiscoveryHub
-from directlane.core.dispatch.call import Attempt, Call, Reauthenticate, Wait
+from directlane.core.dispatch.call import Attempt, Call, Queue, Reauthenticate, Wait
 from directlane.core.dispatch.dispatch import Dispatcher
 from directlane.core.dispatch.route import Route
 from directlane.core.dispatch.routing import Routing
@@ -178,6 +178,9 @@ class Lab:
             elif isinstance(effect, Wait):
                 self.waits.append(effect.seconds)
                 self.clock.now += effect.seconds
+            elif isinstance(effect, Queue):
+                if effect.ticket.wake_by(lambda: None):  # one call at a time: nobody else gives a slot back
+                    self.clock.now += effect.timeout
             else:
                 assert isinstance(effect, Reauthenticate)
                 self.reauthentications += 1

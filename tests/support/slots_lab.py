@@ -16,8 +16,12 @@ __all__ = ["HeldSlot", "Place", "Wanted", "slots_of"]
 class HeldSlot:
     """A slot in use."""
 
+    slots: Slots[HeldSlot]
     endpoint_id: str
     started_at: float = 0.0
+
+    def release(self) -> None:
+        self.slots.give_back(self)
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Place:
 class Wanted:
     """A call that wants a slot, elsewhere than where it was tried if there is another endpoint."""
 
+    slots: Slots[HeldSlot]
     place: Place
     tried: frozenset[str] = frozenset()
 
@@ -56,7 +61,7 @@ class Wanted:
         if name is None:
             return None
         self.place.full_at_grants.append((name, frozenset(full)))
-        return HeldSlot(name, self.place.clock.monotonic())
+        return HeldSlot(self.slots, name, self.place.clock.monotonic())
 
     def has_somebody(self) -> bool:
         return bool(self.place.names)
