@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import asdict
 
 import click
 from rich.text import Text
@@ -106,6 +107,7 @@ def _why(service: Service) -> str:
 
 
 def _facts(service: Service) -> dict[str, object]:
+    queue = service.queue
     return {
         "name": service.name,
         "routes": [
@@ -125,6 +127,7 @@ def _facts(service: Service) -> dict[str, object]:
             {"tier": tier.tier, "load_percent": tier.load, "healthy": tier.healthy, "size": tier.size}
             for tier in service.tiers()
         ],
+        "queue": None if queue is None else asdict(queue),
         "endpoints": [_endpoint_facts(view) for view in service.endpoints()],
     }
 
@@ -143,6 +146,8 @@ def _endpoint_facts(view: EndpointView) -> dict[str, object]:
         "zone": view.endpoint.zone,
         "labels": dict(view.endpoint.labels),
         "list_age_s": view.list_age,
+        "open_calls": view.open_calls,
+        "slots": view.slots,
         "attempts": view.attempts,
         "errors": view.errors,
         "last_error": view.last_error,
@@ -164,15 +169,22 @@ def _show(services: list[Service]) -> None:
         kinds = ", ".join(dict.fromkeys(route.provider.facts.title for route in service.routes))
         out.print(Text.assemble((service.name, "bold cyan"), "  ", (kinds, "dim")))
         if views:
-            table = new_table("endpoint", "route", ">tier", "state", ">weight", "zone", ">list age", "last error")
+            has_slots = any(view.slots is not None for view in views)
+            slots = [">slots"] if has_slots else []
+            table = new_table(
+                "endpoint", "route", ">tier", "state", ">weight", *slots, "zone", ">list age", "last error"
+            )
             for view in views:
                 state = Text(_state(view), style=_STATES.get(view.state, ""))
                 age = "-" if view.list_age is None else format_duration(view.list_age)
                 zone, error = view.endpoint.zone or "-", view.reason or view.last_error or "-"
-                table.add_row(
-                    name_of(view.endpoint), view.route, str(view.tier), state, f"{view.weight:g}", zone, age, error
-                )
+                name, weight = name_of(view.endpoint), f"{view.weight:g}"
+                slots = [f"{view.open_calls}/{view.slots}"] if has_slots else []
+                table.add_row(name, view.route, str(view.tier), state, weight, *slots, zone, age, error)
             out.print(table)
+        queue = service.queue
+        if queue is not None:
+            out.print(f"slots: {queue.used} in use; queue: {queue.waiting} of {queue.queue} places taken")
         tiers = service.tiers()
         if len(tiers) > 1:
             for tier in tiers:

@@ -30,7 +30,10 @@ from directlane.core.dispatch.gate import SlotGate
 
 
 def lab_of(*hosts: str, per_endpoint: int = 1, queue: int = 64, **settings: object) -> Lab:
-    return Lab.of(*hosts, slots={"per_endpoint": per_endpoint, "queue": queue}, **settings)
+    slots = {"per_endpoint": per_endpoint, "queue": queue}
+    endpoints = tuple(Endpoint(host, 80, id=host) for host in hosts)
+    plan = RoutePlan("only", ListProvider(endpoints=endpoints))
+    return Lab([plan], CallSettings.model_validate({"slots": slots, **settings}))
 
 
 def gate_of(lab: Lab) -> SlotGate:
@@ -266,10 +269,12 @@ def test_a_hedge_takes_a_free_slot_or_none() -> None:
 
 def test_a_key_overflows_to_the_next_endpoint_of_its_order() -> None:
     endpoints = tuple(Endpoint(host, 80, id=host) for host in "abcd")
-    settings = CallSettings.model_validate({"slots": {"per_endpoint": 2}})
+    settings = CallSettings.model_validate({"slots": {"per_endpoint": 1}})
     lab = Lab([RoutePlan("only", ListProvider(endpoints=endpoints))], settings, balancer=ConsistentHash())
-    first, second, third = [begin(lab, key=b"session 7") for _ in range(3)]
-    assert first.endpoint == second.endpoint != third.endpoint
+    first, second = begin(lab, key=b"session 7"), begin(lab, key=b"session 7")
+    assert first.endpoint != second.endpoint
+    first.send(answered())
+    assert begin(lab, key=b"session 7").endpoint == first.endpoint
 
 
 def test_a_full_tier_overflows_into_the_next() -> None:
