@@ -112,6 +112,19 @@ class TestEndpoints:
         assert service["routes"][0]["discovery_failures"] == 0
         assert "error" not in facts
 
+    def test_shows_slots_where_there_are_some(self, lab: Lab) -> None:
+        assert "slots" not in lab.run("endpoints", "-c", str(lab.file)).stdout
+        file = lab.file.with_name("slots.toml")
+        file.write_text(
+            "[services.svc]\nslots = { per_endpoint = 4, queue = 9 }\n"
+            '[[services.svc.routes]]\nprovider = "static"\naddresses = ["127.0.0.1:9"]\n'
+        )
+        shown = lab.run("endpoints", "-c", str(file)).stdout
+        assert "0/4" in shown
+        assert "slots: 0 in use; queue: 0 of 9 places taken" in shown
+        (service,) = as_json(lab.run("endpoints", "-c", str(file), "--json"))["services"]
+        assert (service["endpoints"][0]["slots"], service["queue"]["queue"]) == (4, 9)
+
     def test_hides_the_token(self, lab: Lab) -> None:
         (token,) = lab.environment.values()
         for option in ((), ("--json",)):

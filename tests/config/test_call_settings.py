@@ -39,3 +39,14 @@ def test_a_hedge_has_one_rule() -> None:
             settings(hedge=wrong)
     with pytest.raises(ConfigError, match=r"services.svc.hedge.percentile"):
         settings(hedge={"percentile": 20})
+
+
+def test_slots() -> None:
+    assert settings().slots is None
+    slots = settings(slots={"per_endpoint": 4}).slots
+    assert slots is not None
+    assert (slots.per_endpoint, slots.queue, slots.adaptive) == (4, 64, False)
+    with pytest.raises(ConfigError, match=r"services.svc.slots.per_endpoint"):
+        settings(slots={})
+    with pytest.raises(ConfigError, match=r"services.svc.slots: .*must lie between minimum"):
+        settings(slots={"per_endpoint": 4, "adaptive": True, "minimum": 5})
