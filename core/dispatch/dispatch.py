@@ -109,7 +109,7 @@ class Dispatcher:
             if self._clock.monotonic() >= call.deadline:
                 raise self._teller.too_late(call)
         else:
-            entry = yield from gate.enter(call, call.excluded)
+            entry: SlotLease | End = yield from gate.enter(call, call.excluded)
             if isinstance(entry, End):
                 raise self._teller.not_admitted(call, entry, gate.view())
             lease, member = entry, entry.member
@@ -244,7 +244,7 @@ class Dispatcher:
             return None if chosen is None else (chosen, None)
         # A stream that began with an error is still open and has its slot: nobody waits for one with another in hand.
         may_wait = outcome.fault is None
-        entry = yield from self.gate.enter(call, story.tried, is_repeat=True, may_wait=may_wait)
+        entry: SlotLease | End = yield from self.gate.enter(call, story.tried, is_repeat=True, may_wait=may_wait)
         if isinstance(entry, SlotLease):
             return entry.member, entry
         story.is_not_admitted = entry is not End.NOBODY

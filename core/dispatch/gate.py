@@ -18,7 +18,7 @@ from ..outcome import Action, Outcome, Verdict
 from ..pool.statistics import Lease
 from ..resilience.adaptive_limit import Load
 from ..resilience.slots import End, QueueView, Slots, Ticket
-from .call import Call, Queue
+from .call import Call, Queue, Sent
 from .route import RouteMember
 from .routing import Routing
 
@@ -118,7 +118,7 @@ class SlotGate:
 
     def enter(
         self, call: Call, tried: frozenset[str], *, is_repeat: bool = False, may_wait: bool = True
-    ) -> Generator[Queue, None, SlotLease | End]:
+    ) -> Generator[Queue, Sent, SlotLease | End]:
         """Get a slot, waiting for it if need be. `call.queued` grows by the wait.
 
         Args:

@@ -117,7 +117,7 @@ class TestEndpoints:
         file = lab.file.with_name("slots.toml")
         file.write_text(
             "[services.svc]\nslots = { per_endpoint = 4, queue = 9 }\n"
-            '[[services.svc.routes]]\nprovider = "static"\naddresses = ["127.0.0.1:9"]\n'
+            '[[services.svc.routes]]\nprovider = "static"\naddresses = ["http://127.0.0.1:9"]\n'
         )
         shown = lab.run("endpoints", "-c", str(file)).stdout
         assert "0/4" in shown
