@@ -31,6 +31,7 @@ from directlane.core.errors import (
     NoEndpointError,
     Phase,
     PluginError,
+    QueueFullError,
     TransportError,
     UnknownServiceError,
 )
@@ -58,6 +59,7 @@ ONE_OF_EACH: list[DirectlaneError] = [
     NoEndpointError("text", service="a"),
     AttemptsError("text", service="a", attempts=[REFUSED], list_age=2.0),
     DeadlineError("text", service="a"),
+    QueueFullError("text", service="a"),
     StatusError(Reply(503, content=b"text", endpoint=HERE)),
 ]
 
