@@ -15,7 +15,6 @@ from directlane import AsyncClient, Client, Service
 from directlane.core.emulation import LoopbackServer, ProcessInstance, ServerReply
 
 HOSTS = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
-CALLS = 40
 
 
 @pytest.fixture
@@ -44,15 +43,23 @@ FOR_GOOD = {"base_time": "1h", "max_time": "1h"}
 def test_a_call_costs_one_connect_timeout_at_most_and_soon_none(walls: list[Wall], well: list[ProcessInstance]) -> None:
     with Client.from_data(data_of(walls, well, ejection=FOR_GOOD)) as client:
         service = client.service("svc")
-        replies = [service.send(b"{}") for _ in range(CALLS)]
-        assert all(reply.ok for reply in replies), "nothing was sent, so any call may go elsewhere"
+        attempts: list[int] = []
+        while load_of_the_first(service) and len(attempts) < 1000:  # some calls overflow before the last host is known
+            reply = service.send(b"{}")
+            assert reply.ok, "nothing was sent, so any call may go elsewhere"
+            attempts.append(reply.attempts)
         # One attempt at a host that is gone, and the next in the other cloud, not at a neighbour of the dead one.
-        assert max(reply.attempts for reply in replies) == 2
-        views = [view for view in service.endpoints() if view.route == "first"]
-        # Two connections say that a host is gone: so many calls pay, and no other ever.
-        assert sum(reply.attempts == 2 for reply in replies) == sum(view.attempts for view in views) <= 2 * len(walls)
-        assert [reply.attempts for reply in replies[2 * len(walls) :]] == [1] * (CALLS - 2 * len(walls))
+        assert set(attempts) <= {1, 2}
+        # Two connections say that a host is gone: so many calls pay, or one more while a thread makes the new picker.
+        paid = dead_attempts(service)
+        assert attempts.count(2) == paid <= 3 * len(walls)
+        assert [service.send(b"{}").attempts for _ in range(20)] == [1] * 20, "and no other ever"
+        assert dead_attempts(service) == paid
         assert [tier.load for tier in service.tiers()] == [0, 100]
+
+
+def dead_attempts(service: Service) -> int:
+    return sum(view.attempts for view in service.endpoints() if view.route == "first")
 
 
 def test_many_at_a_time(walls: list[Wall], well: list[ProcessInstance]) -> None:
