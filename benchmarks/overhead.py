@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -35,6 +37,7 @@ from directlane.providers.static.provider import StaticProvider
 
 SIZES = (1, 10, 256)
 BAR_US = 40
+SAFEGUARDS_BAR_US = 5
 BODY = b'[{"money_credit": 3000000, "age": 42}]'
 HEADERS = (("content-type", "application/json"),)
 LIMITS = directlane.Timeouts(1.0, 30.0)
@@ -45,14 +48,20 @@ Part = Callable[[int], float]
 """Runs so many calls and returns the CPU seconds that they took."""
 
 
-def plan_of(size: int) -> directlane.ServicePlan:
-    """A service with so many endpoints in memory, and an authentication header as most services have one."""
+def plan_of(size: int, tiers: int = 1, **calls: object) -> directlane.ServicePlan:
+    """A service with so many endpoints in memory, and an authentication header as most services have one.
+
+    Args:
+        size: Endpoints of each tier.
+        tiers: How many tiers of one route each, all to the same endpoints.
+        calls: Settings of `CallSettings`; the defaults for what is not named.
+    """
     addresses = [f"10.0.{place // 250}.{place % 250}:80" for place in range(size)]
     provider = StaticProvider.model_validate({"addresses": [f"http://{each}" for each in addresses], "token": "t"})
     transport = MemoryTransport(servers=dict.fromkeys(addresses, lambda _request, _timeouts: ANSWER))
-    return directlane.ServicePlan(
-        "bench", (directlane.RoutePlan("only", provider),), WeightedRoundRobin(), transport=transport
-    )
+    routes = tuple(directlane.RoutePlan(f"tier {tier}", provider, tier=tier) for tier in range(tiers))
+    settings = directlane.CallSettings.model_validate(calls)
+    return directlane.ServicePlan("bench", routes, WeightedRoundRobin(), transport=transport, calls=settings)
 
 
 def config_of(plan: directlane.ServicePlan) -> directlane.Config:
@@ -162,6 +171,36 @@ def pieces(plan: directlane.ServicePlan, rounds: int, calls: int) -> dict[str, f
     )
 
 
+BARE: Mapping[str, object] = {"ejection": {"enabled": False}, "slow_start": "0s"}
+SAFEGUARDS: Mapping[str, tuple[int, Mapping[str, object]]] = {
+    "nothing (no ejection, no slow start)": (1, BARE),
+    "ejection and slow start: the defaults": (1, {}),
+    "a second tier": (2, BARE),
+    "slots and a queue": (1, {**BARE, "slots": {"per_endpoint": 100}}),
+    "hedging": (1, {**BARE, "hedge": {"after": "10s"}, "repeatable": True}),
+    "ejection, tiers and slots": (2, {"slots": {"per_endpoint": 100}}),
+}
+"""What can be on, while nothing is wrong. The first one is what the others are compared with."""
+
+
+def safeguards(rounds: int, calls: int) -> dict[str, tuple[float, float]]:
+    """Whole calls, sync and async, with this and that safeguard."""
+    with asyncio.Runner() as runner, contextlib.ExitStack() as open_clients:
+        parts: dict[str, Part] = {}
+        asynchronous: list[directlane.AsyncClient] = []
+        for name, (tiers, settings) in SAFEGUARDS.items():
+            data = config_of(plan_of(10, tiers, **settings))
+            service = open_clients.enter_context(directlane.Client(data)).service("bench")
+            asynchronous.append(directlane.AsyncClient(data))
+            async_service = asynchronous[-1].service("bench")
+            parts[f"sync {name}"] = loop_of(partial(service.send, BODY, headers=HEADERS))
+            parts[f"async {name}"] = tasks_of(runner, partial(async_service.send, BODY, headers=HEADERS))
+        figures = best(parts, rounds, calls)
+        for client in asynchronous:
+            runner.run(client.aclose())
+    return {name: (figures[f"sync {name}"], figures[f"async {name}"]) for name in SAFEGUARDS}
+
+
 def breakdown(whole: Mapping[str, float], parts: Mapping[str, float]) -> dict[str, float]:
     """The pieces as parts that sum up to the framework's share."""
     share = whole["sync"] - whole["sync channel"]
@@ -186,6 +225,9 @@ def main() -> None:
     table = {size: wholes(plan_of(size), rounds, calls) for size in SIZES}
     parts = pieces(plan_of(10), rounds, calls)
     split = breakdown(table[10], parts)
+    safe = safeguards(rounds, calls)
+    bare = next(iter(safe.values()))
+    added = {name: (both[0] - bare[0], both[1] - bare[1]) for name, both in safe.items()}
     shares = {
         size: {colour: whole[colour] - whole[f"{colour} channel"] for colour in ("sync", "async")}
         for size, whole in table.items()
@@ -198,6 +240,7 @@ def main() -> None:
             "pieces_us": split,
             "signature_us": parts["EAS signature, if on"],
             "worst_us": worst,
+            "safeguards_us": {name: dict(zip(("sync", "async"), both, strict=True)) for name, both in added.items()},
         }
         print(json.dumps(found, indent=2))
         return
@@ -214,6 +257,10 @@ def main() -> None:
     for name, value in split.items():
         print(f"  {name:<46}{value:>8.2f}")
     print(f"  {'(on top, if on: EAS signature)':<46}{parts['EAS signature, if on']:>8.2f}")
+    print(f"\nwhole call with, N = 10 {'':<24}{'sync us':>9}{'more':>7}{'async us':>10}{'more':>7}")
+    for name, (sync, asynchronous) in safe.items():
+        print(f"  {name:<46}{sync:>8.2f}{added[name][0]:>7.2f}{asynchronous:>10.2f}{added[name][1]:>7.2f}")
+    print(f"the bar for ejection, tiers and queue together is {SAFEGUARDS_BAR_US} us")
     print(f"\nworst: {worst:.1f} us per call; the bar is {BAR_US} us")
 
 
