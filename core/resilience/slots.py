@@ -328,8 +328,9 @@ class Slots(Generic[S]):
             return
         while self._letters:
             self._letters.popleft()()
-        self._drop_late(self._clock.monotonic())
-        self._hand_out()
+        if self._waiting:
+            self._drop_late(self._clock.monotonic())
+            self._hand_out()
 
     def _hand_out(self) -> None:
         place = 0
@@ -358,11 +359,15 @@ class Slots(Generic[S]):
             if not ticket.seeker.is_choosy:
                 self._free = 0
             return False
-        used = self._used.setdefault(slot.endpoint_id, set())
+        endpoint_id = slot.endpoint_id
+        used = self._used.get(endpoint_id)
+        if used is None:
+            used = self._used[endpoint_id] = set()
         used.add(slot)
         if self._free is not None:
             self._free -= 1
-        self._mark(slot.endpoint_id)
+        if len(used) >= self.limit_of(endpoint_id):
+            self._full.add(endpoint_id)
         ticket.slot = slot
         ticket.end = End.GRANTED
         return True
@@ -405,8 +410,8 @@ class Slots(Generic[S]):
 
     def _given_back(self, slot: S, load: Load | None) -> None:
         endpoint_id = slot.endpoint_id
-        used = self._used.get(endpoint_id, set())
-        if slot not in used:
+        used = self._used.get(endpoint_id)
+        if used is None or slot not in used:
             return
         if load is not None and self.settings.adaptive:
             self._learn(slot, load, len(used))
@@ -415,7 +420,8 @@ class Slots(Generic[S]):
             del self._used[endpoint_id]
         if self._free is not None:
             self._free += 1
-        self._mark(endpoint_id)
+        if self._full or self.settings.adaptive:
+            self._mark(endpoint_id)
 
     def _learn(self, slot: S, load: Load, used: int) -> None:
         settings = self.settings
