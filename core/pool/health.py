@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from random import Random
 
@@ -275,7 +276,7 @@ class PoolHealth:
         self._say(lines)
         self._changed()
 
-    def probed(self, probe: Probe, health: EndpointHealth, sign: Sign) -> None:
+    def _probed(self, health: EndpointHealth, probe: Probe, sign: Sign) -> None:
         """A probe ended. Who says "busy" is alive."""
         now = self._clock.monotonic()
         with self._lock:
@@ -364,7 +365,7 @@ class PoolHealth:
                 ejection = health.value.ejection
                 if ejection is not None and not ejection.is_probing and ejection.until <= now:
                     health.value = probing(health.value)
-                    health.probe = Probe(self, health)
+                    health.probe = Probe(health, self.due, partial(self._probed, health))
                     self.due.append(health.probe)
             for health in self._known.values():
                 if health.came_at is not None and next_step(health.came_at, now, self._ramp) == math.inf:

@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
 
 from ..load_report import LoadReport
 from ..outcome import Outcome, Verdict
 from ..resilience.ejection import Sign, sign_of
 from .statistics import EndpointStats, Figures
 
-if TYPE_CHECKING:
-    from .health import EndpointHealth, PoolHealth
-
 __all__ = ["Probe", "ProbeStats"]
 
 
+class _Patient(Protocol):
+    """An endpoint that is to be found well or ill."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def probe(self) -> Probe | None:
+        """The probe that is to find out."""
+        ...
+
+
 class Probe:
-    """The right to find out if an endpoint is well: one for each wait, in the hands of one call at a time."""
+    """The right to find out if an endpoint is well: one for each wait, in the hands of one call at a time.
 
-    __slots__ = ("_health", "_of", "passed")
+    Args:
+        patient: Of which endpoint.
+        due: Where it lies until a call takes it.
+        tell: Is told what the call says.
+    """
 
-    def __init__(self, of: PoolHealth, health: EndpointHealth) -> None:
-        self._of = of
-        self._health = health
+    __slots__ = ("_due", "_patient", "_tell", "passed")
+
+    def __init__(self, patient: _Patient, due: deque[Probe], tell: Callable[[Probe, Sign], None]) -> None:
+        self._patient = patient
+        self._due = due
+        self._tell = tell
         self.passed = 0
         """Calls that could have gone elsewhere only with less room, and did not take it."""
 
     @property
     def id(self) -> str:
         """The endpoint's id."""
-        return self._health.id
+        return self._patient.id
 
     @property
     def is_current(self) -> bool:
         """Whether anybody still wants to know."""
-        return self._health.probe is self
+        return self._patient.probe is self
 
     def settle(self, sign: Sign) -> None:
         """The call that had it ended."""
-        self._of.probed(self, self._health, sign)
+        self._tell(self, sign)
 
     def give_back(self) -> None:
         """The call that had it says nothing: the next one may. Takes no lock, for it may run wherever garbage is
         collected."""
         if self.is_current:
-            self._of.due.append(self)
+            self._due.append(self)
 
 
 class ProbeStats(EndpointStats):
