@@ -1,0 +1,246 @@
+"""A store for the processes of one user on one host: a SQLite file, private to the user.
+
+Every change is one transaction, and the time is read inside it, so all processes see one order of events. The file is
+checked before each use: one that was deleted or replaced is noticed, and made anew. What was spent before that is not
+known any more, so the new file lets no query go for one window.
+
+Not for network file systems: the write-ahead log of SQLite needs shared memory.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+from ..forks import on_fork
+from ..interfaces.discovery import RateBudget
+from ..interfaces.store import Lease, Permit, Saved, Store, StoreRefused, StoreUnavailable
+from .host_clock import HostClock, StoreClock
+from .private_file import default_folder, make_private, same_file
+from .rules import check_data, check_duration, check_names, merged, wait_for
+from .sqlite_file import open_file
+
+__all__ = ["SqliteStore"]
+
+T = TypeVar("T")
+
+_PATIENCE = 2.0
+"""Seconds to wait for the other processes at most."""
+
+_KEPT = 30 * 86400.0
+"""Seconds after which a list that nobody renewed is thrown away."""
+
+
+class SqliteStore(Store):
+    """Mutable state: the connection and what identifies its file; all under `_lock`.
+
+    Args:
+        path: The file. It and its folder (but not the folder's folder) are made when they are first needed.
+        clock: The clock that all processes share. Default: the host's.
+    """
+
+    kind = "sqlite"
+    summary = "Among the processes of one user on one host; a private file."
+
+    def __init__(self, path: Path, clock: StoreClock | None = None) -> None:
+        self.path = path
+        self._clock = clock if clock is not None else HostClock()
+        self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
+        self._epoch = ""
+        self._lock = threading.Lock()
+        self._of_parent: list[sqlite3.Connection] = []
+        on_fork(self)
+
+    @classmethod
+    def open(cls, place: str, environment: Mapping[str, str]) -> Self:
+        if not place:
+            return cls(default_folder(environment) / "store.sqlite")
+        path = Path(place).expanduser()
+        if not path.is_absolute():
+            raise ValueError(
+                f"{place!r} is not an absolute path; write one, such as 'sqlite:/run/scorecard/store.sqlite'"
+            )
+        return cls(path)
+
+    def after_fork_in_child(self) -> None:
+        """A connection must not be used, nor closed, by a child."""
+        self._lock = threading.Lock()
+        if self._connection is not None:
+            self._of_parent.append(self._connection)
+            self._connection = None
+
+    def lease(self, name: str, holder: str, ttl: float) -> Lease | float:
+        check_names(name, holder)
+        check_duration("ttl", ttl)
+
+        def work(db: sqlite3.Connection, now: float) -> Lease | float:
+            row = db.execute("SELECT holder, fence, ends FROM lease WHERE name = ?", (name,)).fetchone()
+            owner, fence, ends = row or ("", 0, 0.0)
+            if ends > now and owner != holder:
+                return float(ends - now)
+            if not ends > now:
+                fence += 1
+            db.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", (name, holder, fence, now + ttl))
+            return Lease(name, holder, fence)
+
+        return self._change(work)
+
+    def release(self, lease: Lease) -> None:
+        def work(db: sqlite3.Connection, now: float) -> None:
+            # The row stays: the next fence must be higher.
+            db.execute(
+                "UPDATE lease SET holder = '', ends = ? WHERE name = ? AND holder = ? AND fence = ?",
+                (now, lease.name, lease.holder, lease.fence),
+            )
+
+        self._change(work)
+
+    def attend(self, name: str, holder: str, ttl: float) -> int:
+        check_names(name, holder)
+        check_duration("ttl", ttl)
+
+        def work(db: sqlite3.Connection, now: float) -> int:
+            db.execute("DELETE FROM present WHERE ends <= ?", (now,))
+            db.execute("INSERT OR REPLACE INTO present VALUES (?, ?, ?)", (name, holder, now + ttl))
+            (count,) = db.execute("SELECT count(*) FROM present WHERE name = ?", (name,)).fetchone()
+            return int(count)
+
+        return self._change(work)
+
+    def take(self, budgets: Sequence[RateBudget], hold: float) -> Permit | float:
+        check_duration("hold", hold)
+        by_name = merged(budgets)
+
+        def work(db: sqlite3.Connection, now: float) -> Permit | float:
+            wait = max((_wait(db, name, group, now) for name, group in by_name.items()), default=0.0)
+            if wait > 0:
+                return wait
+            permit = Permit(secrets.token_hex(8), tuple(by_name))
+            _spend(db, permit, now + hold)
+            return permit
+
+        return self._change(work)
+
+    def settle(self, permit: Permit) -> None:
+        self._change(lambda db, now: _spend(db, permit, now))
+
+    def cancel(self, permit: Permit) -> None:
+        def work(db: sqlite3.Connection, now: float) -> None:
+            del now
+            db.execute("DELETE FROM spent WHERE id = ?", (permit.id,))
+
+        self._change(work)
+
+    def publish(self, lease: Lease, data: bytes) -> bool:
+        check_data(data)
+
+        def work(db: sqlite3.Connection, now: float) -> bool:
+            row = db.execute("SELECT holder, fence FROM lease WHERE name = ?", (lease.name,)).fetchone()
+            if row != (lease.holder, lease.fence):
+                return False
+            db.execute("DELETE FROM saved WHERE at < ?", (now - _KEPT,))
+            db.execute(
+                "INSERT OR REPLACE INTO saved VALUES (?, ?, ?, ?, ?)",
+                (lease.name, data, secrets.token_hex(8), now, self._clock.unix()),
+            )
+            return True
+
+        return self._change(work)
+
+    def read(self, name: str, *, unless: str = "") -> Saved | None:
+        check_names(name)
+
+        def work(db: sqlite3.Connection) -> Saved | None:
+            row = db.execute(
+                "SELECT data, version, at FROM saved WHERE name = ? AND version <> ?", (name, unless)
+            ).fetchone()
+            return None if row is None else Saved(row[0], row[1], max(0.0, self._clock.now() - row[2]))
+
+        return self._with_file(work)
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    # --- the file -----------------------------------------------------------------------------------------------------
+
+    def _change(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        def transaction(db: sqlite3.Connection) -> T:
+            db.execute("BEGIN IMMEDIATE")
+            # Only now: the time of a change is after that of every change before it.
+            result = work(db, self._clock.now())
+            db.execute("COMMIT")
+            return result
+
+        return self._with_file(transaction)
+
+    def _with_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            try:
+                return work(self._ready())
+            except sqlite3.Error as error:
+                self._drop()
+                raise self._trouble(error) from error
+            except OSError as error:
+                self._drop()
+                raise StoreUnavailable(f"{self.path}: {error.strerror or type(error).__name__}") from error
+            except BaseException:
+                self._drop()  # an open transaction ends with its connection
+                raise
+
+    def _trouble(self, error: sqlite3.Error) -> StoreUnavailable:
+        if isinstance(error, sqlite3.OperationalError):  # busy, full, unreadable, gone
+            return StoreUnavailable(f"{self.path}: {error}")
+        return StoreRefused(f"{self.path} is damaged, or not ours: {error}. Next: delete it")
+
+    def _ready(self) -> sqlite3.Connection:
+        if self._connection is not None and not same_file(self.path, self._file):
+            self._drop()
+        if self._connection is None:
+            self._connection = self._opened()
+        return self._connection
+
+    def _opened(self) -> sqlite3.Connection:
+        patience = time.monotonic() + _PATIENCE
+        while True:
+            self._file = make_private(self.path)
+            try:
+                connection, epoch = open_file(self.path, self._clock, self._epoch, _PATIENCE)
+            except sqlite3.OperationalError as error:
+                # Not every wait of SQLite for a file that others open at this moment obeys its own timeout.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                    raise
+                time.sleep(random.uniform(0.005, 0.02))
+            else:
+                self._epoch = epoch
+                return connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _wait(db: sqlite3.Connection, name: str, group: Sequence[RateBudget], now: float) -> float:
+    (known,) = db.execute("SELECT max(longest) FROM budget WHERE name = ?", (name,)).fetchone()
+    longest = max(known or 0.0, *(budget.window for budget in group))
+    db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (name, longest))
+    db.execute("DELETE FROM spent WHERE budget = ? AND ends + ? <= ?", (name, longest, now))
+    ends = [end for (end,) in db.execute("SELECT ends FROM spent WHERE budget = ? ORDER BY ends", (name,))]
+    (lost_at,) = db.execute("SELECT lost_at FROM file").fetchone()
+    waits = [wait_for(budget.limit, budget.window, ends, now) for budget in group]
+    if lost_at is not None:  # as if all of it had been spent then
+        waits += [lost_at + budget.window - now for budget in group]
+    return max(0.0, *waits)
+
+
+def _spend(db: sqlite3.Connection, permit: Permit, end: float) -> None:
+    rows = [(name, permit.id, end) for name in permit.budgets]
+    db.executemany("INSERT OR REPLACE INTO spent VALUES (?, ?, ?)", rows)
