@@ -89,7 +89,9 @@ def test_budget_lets_so_many_go_and_says_when_the_next_may(store: Store, clock: 
     assert store.take((USER,), 5) == pytest.approx(50)
     clock.move(49.5)
     assert store.take((USER,), 5) == pytest.approx(0.5)
-    clock.move(0.5)
+    clock.move(0.499)
+    assert store.take((USER,), 5) == pytest.approx(0.001)
+    clock.move(0.001)
     store.settle(taken(store, USER))
     assert store.take((USER,), 5) == pytest.approx(10)
 

@@ -33,7 +33,7 @@ MAKERS: dict[str, tuple[Make, int]] = {
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["take", "take", "settle", "die", "cancel", "move", "wait", "both"]),
+        st.sampled_from(["take", "take", "settle", "die", "cancel", "move", "wait", "almost", "both"]),
         st.integers(0, 9),
         st.floats(0.01, 6.0),
     ),
@@ -99,8 +99,8 @@ def play(stores: list[Store], clock: ManualClock, steps: list[tuple[str, int, fl
                 wait = got
         elif word == "move":
             clock.move(seconds)
-        elif word == "wait":
-            clock.move(wait)
+        elif word in ("wait", "almost"):
+            clock.move(wait if word == "wait" else wait * 0.98)
             wait = 0.0
         elif under_way:
             one = under_way.pop(number % len(under_way))
