@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Generator
 from pathlib import PurePath
 
 import httpx
@@ -20,7 +21,7 @@ from ..message import Reply
 from ..os_reason import os_reason
 from .budget import BudgetKeeper
 
-__all__ = ["MAX_ANSWER_BYTES", "converse", "plugin_failure"]
+__all__ = ["MAX_ANSWER_BYTES", "converse", "plugin_failure", "steps_of"]
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """A longer answer is refused: ten thousand endpoints need about one megabyte."""
@@ -49,6 +50,22 @@ async def converse(
         DiscoveryError: There is no usable answer. Whatever a discovery raises ends as one of these: a mistake in a
             plug-in must not stop the poller.
     """
+    steps = steps_of(discovery, context)
+    try:
+        query = next(steps)
+        while True:
+            query = steps.send(await _ask(query, http, keeper, limit))
+    except StopIteration as end:
+        snapshot: Snapshot = end.value
+        return snapshot
+
+
+def steps_of(discovery: Discovery, context: PollContext) -> Generator[Query, Reply | TransportError, Snapshot]:
+    """The decisions of `converse`, without I/O: yields what to ask, is sent what came of it.
+
+    Raises:
+        DiscoveryError: As for `converse`.
+    """
     conversation: Conversation | None = None
     answer: Reply | TransportError | None = None
     for _ in range(_MAX_QUERIES):
@@ -69,7 +86,7 @@ async def converse(
             raise DiscoveryError(str(error)) from error
         except BaseException as error:  # a plug-in that calls `sys.exit` ends its own question, not our thread
             raise plugin_failure(error) from error
-        answer = await _ask(_checked_query(query), http, keeper, limit)
+        answer = yield _checked_query(query)
     if conversation is not None:
         _end(conversation)
     raise DiscoveryError(f"the discovery asked {_MAX_QUERIES} times in one conversation and did not end")

@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Protocol
 
@@ -30,7 +31,7 @@ from .budget import BudgetLedger
 from .hub_thread import HubThread
 from .poller import Listener, Poller, tell
 
-__all__ = ["DiscoveryHub", "Subscription", "process_hub"]
+__all__ = ["DiscoveryHub", "PollerRunner", "Subscription", "process_hub"]
 
 _JOIN_LIMIT = 5.0
 
@@ -57,6 +58,18 @@ class Subscription(Protocol):
 
     def release(self) -> None:
         """Give the share back. Harmless when called again."""
+        ...
+
+
+class PollerRunner(Protocol):
+    """Runs pollers: in a thread, or in virtual time."""
+
+    def start(self, poller: Poller) -> None:
+        """Let the poller ask, from now on."""
+        ...
+
+    def stop(self, poller: Poller) -> None:
+        """End the poller, whatever it is doing. Harmless when called again."""
         ...
 
 
@@ -88,13 +101,20 @@ class DiscoveryHub:
         clock: Source of time.
         random: Source of chance for the jitter.
         timers: Who keeps the timers. Default: the thread of the hub.
+        runner: Who runs the pollers. Default: the thread of the hub.
     """
 
     def __init__(
-        self, clock: Clock = SYSTEM_CLOCK, random: Random | None = None, *, timers: Timers | None = None
+        self,
+        clock: Clock = SYSTEM_CLOCK,
+        random: Random | None = None,
+        *,
+        timers: Timers | None = None,
+        runner: PollerRunner | None = None,
     ) -> None:
         self._clock = clock
         self._other_timers = timers
+        self._other_runner = runner
         self._timers: set[_Timer] = set()
         self._random = random if random is not None else Random()
         self._shared: dict[Hashable, _Shared] = {}
@@ -122,17 +142,14 @@ class DiscoveryHub:
             return _Fixed(fixed)
         key = (discovery.identity, settings)
         with self._lock:
-            if self._tls is None:
-                # 20 ms of work, so once for all. Here, not in the thread: it imports; see `hub_thread`.
-                self._tls = httpx.create_ssl_context(trust_env=False)
-            thread = self._running()
+            start = self._starter()
             shared = self._shared.get(key)
             if shared is None:
                 poller = self._inherited.pop(key, None)
                 if poller is None:
                     poller = Poller(name, discovery, settings, self._clock, self._random)
                 shared = self._shared[key] = _Shared(poller, set())
-                thread.start(poller, self._tls)
+                start(poller)
             share = _Share(self, key, shared.poller, listener)
             shared.shares.add(share)
         shared.poller.add_listener(listener)
@@ -178,6 +195,14 @@ class DiscoveryHub:
         if closing is not None:
             closing.close(_JOIN_LIMIT)
 
+    def _starter(self) -> Callable[[Poller], None]:
+        if self._other_runner is not None:
+            return self._other_runner.start
+        if self._tls is None:
+            # 20 ms of work, so once for all. Here, not in the thread: it imports; see `hub_thread`.
+            self._tls = httpx.create_ssl_context(trust_env=False)
+        return partial(self._running().start, tls=self._tls)
+
     def _running(self) -> HubThread:
         if self._thread is None:
             self._thread = HubThread(self._clock, self._ledger)
@@ -205,8 +230,9 @@ class DiscoveryHub:
             if shared.shares:
                 return
             del self._shared[key]
-            if self._thread is not None:
-                self._thread.stop(shared.poller)
+            runner = self._other_runner or self._thread
+            if runner is not None:
+                runner.stop(shared.poller)
             closing = self._unused()
         shared.poller.retire()
         if closing is not None:

@@ -19,6 +19,7 @@ import httpx
 
 from ..clock import Clock
 from ..config.model import DiscoverySettings
+from ..endpoint import Snapshot
 from ..errors import DiscoveryError, DiscoveryThrottled, headline
 from ..interfaces.discovery import Discovery, PollContext
 from .belief import Belief, after_answer, after_failure, next_delay
@@ -57,8 +58,8 @@ class Poller:
         self, name: str, discovery: Discovery, settings: DiscoverySettings, clock: Clock, random: Random
     ) -> None:
         self.name = name
-        self._discovery = discovery
-        self._settings = settings
+        self.discovery = discovery
+        self.settings = settings
         self._clock = clock
         self._random = random
         self._listeners: list[Listener] = []
@@ -72,9 +73,11 @@ class Poller:
         self._telling = threading.RLock()  # a listener may give its share back
         self._changed = threading.Condition()
         self._listeners = []
-        self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self.on_wish: Callable[[], None] | None = None
+        """Called when a question is wanted and none was; set by who runs the poller."""
         self._reauthenticate = False
         self._is_renewing = False
+        self._is_asked_for = False
         self._wanted = self._begun = self._served = 0
         self._is_over = False
 
@@ -108,11 +111,9 @@ class Poller:
             # A question that is wanted and not begun serves this wish too: a thousand failed calls ask once.
             is_new = self._wanted == self._begun
             self._wanted += is_new
-            ticket, wake = self._wanted, self._wake
+            ticket, wake = self._wanted, self.on_wish
         if wake is not None and is_new:
-            loop, event = wake
-            with suppress(RuntimeError):  # the loop is closing: so is this poller
-                loop.call_soon_threadsafe(event.set)
+            wake()
         return ticket
 
     def wait_served(self, ticket: int, timeout: float) -> bool:
@@ -147,7 +148,13 @@ class Poller:
     async def run(self, keeper: BudgetKeeper, tls: ssl.SSLContext) -> None:
         """Ask until that is hopeless; ends by cancellation."""
         event = asyncio.Event()
-        self._wake = (asyncio.get_running_loop(), event)
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop is closing: so is this poller
+                loop.call_soon_threadsafe(event.set)
+
+        self.on_wish = wake
         limits = httpx.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=30)
         # No environment: a proxy meant for web pages must not see the control plane's tokens.
         async with httpx.AsyncHTTPTransport(limits=limits, verify=tls, trust_env=False) as http:
@@ -157,42 +164,73 @@ class Poller:
 
     async def _rest(self, event: asyncio.Event) -> None:
         """Sleep until the next question is due, or wanted and allowed."""
-        belief, interval = self.belief, self._settings.interval
-        delay = next_delay(belief, self._random, interval=interval, jitter=self._settings.jitter)
-        gap = min(delay, interval * _EARLY * 2.0 ** min(self._fruitless, 8))
-        if isinstance(belief.error, DiscoveryThrottled):
-            gap = delay  # no wish makes it sooner
-        if belief.is_hopeless:
+        gap, delay = self.rest()
+        if math.isinf(gap):
             return
         await asyncio.sleep(gap)
         with suppress(TimeoutError):
             async with asyncio.timeout(None if math.isinf(delay) else delay - gap):
-                while self._wanted == self._begun:
+                while not self.is_wanted:
                     event.clear()  # of a wish that was served meanwhile; a newer one sets it again after this
                     await event.wait()
 
     async def _ask_once(self, http: httpx.AsyncBaseTransport, keeper: BudgetKeeper) -> None:
-        before = self.belief
+        context = self.begin()
+        answer: Snapshot | DiscoveryError
+        try:
+            answer = await converse(self.discovery, context, http, keeper, self.settings.timeout)
+        except DiscoveryError as error:
+            answer = error
+        except Exception as error:  # noqa: BLE001 - a mistake, ours or a plug-in's: the poller goes on
+            answer = plugin_failure(error)
+        self.end(answer)
+
+    # --- without I/O: for whoever runs it, in real time or in virtual time -------------------------------------------
+
+    def begin(self) -> PollContext:
+        """A question begins. What it may know."""
         with self._changed:
-            was_wanted = self._wanted > self._served
+            self._is_asked_for = self._wanted > self._served
             self._begun = self._wanted
             self._is_renewing, self._reauthenticate = self._reauthenticate, False
-        context = PollContext(self._clock.unix(), previous=before.snapshot, reauthenticate=self._is_renewing)
+        return PollContext(self._clock.unix(), previous=self.belief.snapshot, reauthenticate=self._is_renewing)
+
+    def end(self, answer: Snapshot | DiscoveryError) -> None:
+        """The question has ended: believe what is to be believed, and tell."""
+        before = self.belief
         try:
-            answer = await converse(self._discovery, context, http, keeper, self._settings.timeout)
-            after = after_answer(
-                before,
-                answer,
-                self._clock.monotonic(),
-                source=self._discovery.addresses,
-                empty=self._discovery.empty_answer,
-                networks=self._settings.allow_networks,
-            )
-        except DiscoveryError as error:
-            after = after_failure(before, error)
+            if isinstance(answer, Snapshot):
+                after = after_answer(
+                    before,
+                    answer,
+                    self._clock.monotonic(),
+                    source=self.discovery.addresses,
+                    empty=self.discovery.empty_answer,
+                    networks=self.settings.allow_networks,
+                )
+            else:
+                after = after_failure(before, answer)
         except Exception as error:  # noqa: BLE001 - its properties are a plug-in's too
             after = after_failure(before, plugin_failure(error))
-        self._publish(before, after, was_wanted=was_wanted)
+        self._publish(before, after, was_wanted=self._is_asked_for)
+
+    def rest(self) -> tuple[float, float]:
+        """Seconds until the next question may come, if it is wanted, and until it comes in any case.
+
+        Infinity: never.
+        """
+        belief, interval = self.belief, self.settings.interval
+        delay = next_delay(belief, self._random, interval=interval, jitter=self.settings.jitter)
+        if belief.is_hopeless:
+            return math.inf, math.inf
+        if isinstance(belief.error, DiscoveryThrottled):
+            return delay, delay  # no wish makes it sooner
+        return min(delay, interval * _EARLY * 2.0 ** min(self._fruitless, 8)), delay
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody wants a question that has not begun."""
+        return self._wanted != self._begun
 
     def _publish(self, before: Belief, after: Belief, *, was_wanted: bool) -> None:
         _log_change(self.name, before, after)

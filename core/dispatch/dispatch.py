@@ -139,7 +139,9 @@ class Dispatcher:
             try:
                 verdict = judge(member.lane.route, outcome)
             except PluginError:
+                # It says nothing about the endpoint, and a probe finds out by another call.
                 attempt.lease.release()
+                member.load.record_cancelled()
                 raise
             member.load.record(outcome, verdict)
             if gate is not None:
@@ -222,10 +224,9 @@ class Dispatcher:
         else:
             story.tried |= {member.endpoint.id}
 
-        following = self.routing.pick(call.key, story.tried, call.size)
-        is_second_round = following is None
-        if is_second_round:
-            story.tried = call.excluded
+        # Only a look, and the member is let go at once: it may hold the right to probe, which another call could use
+        # during the pause, and this one after it.
+        is_second_round = self.routing.pick(call.key, story.tried, call.size) is None
         pause = self._pause(story, verdict, is_second_round=is_second_round)
         if self._clock.monotonic() + pause >= call.deadline:
             return None
@@ -237,18 +238,26 @@ class Dispatcher:
             return None
         if self._clock.monotonic() >= call.deadline:
             return None
-        # The list may have changed meanwhile.
+        # The list may have changed meanwhile, and who is new on it comes first.
+        choice: Choice
         if self.gate is None:
             pick = self.routing.pick
             chosen = pick(call.key, story.tried, call.size) or pick(call.key, call.excluded, call.size)
-            return None if chosen is None else (chosen, None)
-        # A stream that began with an error is still open and has its slot: nobody waits for one with another in hand.
-        may_wait = outcome.fault is None
-        entry: SlotLease | End = yield from self.gate.enter(call, story.tried, is_repeat=True, may_wait=may_wait)
-        if isinstance(entry, SlotLease):
-            return entry.member, entry
-        story.is_not_admitted = entry is not End.NOBODY
-        return None
+            if chosen is None:
+                return None
+            choice = chosen, None
+        else:
+            # A stream that began with an error is still open and has its slot: nobody waits for one with another in
+            # hand.
+            may_wait = outcome.fault is None
+            entry: SlotLease | End = yield from self.gate.enter(call, story.tried, is_repeat=True, may_wait=may_wait)
+            if not isinstance(entry, SlotLease):
+                story.is_not_admitted = entry is not End.NOBODY
+                return None
+            choice = entry.member, entry
+        if choice[0].endpoint.id in story.tried:
+            story.tried = call.excluded  # another round
+        return choice
 
     def _may_repeat(self, call: Call, story: Story, outcome: Outcome, verdict: Verdict) -> bool:
         if len(story.records) >= self.settings.attempts:

@@ -85,6 +85,19 @@ class Events:
         if action is not None:
             action()
 
+    def step(self) -> bool:
+        """Let the next thing happen; False if there is none."""
+        if not self._heap:
+            return False
+        self.now, _, action, args = heappop(self._heap)
+        action(*args)
+        return True
+
+    @property
+    def timers(self) -> int:
+        """How many timers are set and not taken back."""
+        return sum(action is not None for action in self._timers.values())
+
     def run_until(self, moment: float) -> None:
         """Let everything happen that is due until this second, itself included; then it is this second."""
         heap = self._heap

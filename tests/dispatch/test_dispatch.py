@@ -421,3 +421,70 @@ def test_laws_of_every_call(
     assert lab.open_calls() == 0
     first_round = lab.asked[:hosts]
     assert len(first_round) == len(set(first_round)), "every endpoint is tried once before one is tried twice"
+
+
+def test_who_is_new_on_the_list_comes_before_who_was_tried() -> None:
+    lab = Lab.of("a", backoff=0.5)
+    pool = lab.live[0].pool
+
+    def network(attempt: Attempt) -> Answered:
+        if attempt.number == 1:
+            return failed(Phase.CONNECT)
+        return answered()
+
+    flow = lab.dispatcher.dispatch(lab.call())
+    first = next(flow)
+    assert isinstance(first, Attempt)
+    assert isinstance(flow.send(network(first).outcome), Wait)
+    pool.update([Endpoint("a", 80, id="a"), Endpoint("b", 80, id="b")])
+
+    second = flow.send(None)
+
+    assert isinstance(second, Attempt)
+    assert second.member.endpoint.id == "b"
+    flow.close()
+
+
+def test_the_right_to_probe_is_not_held_during_a_pause() -> None:
+    lab = Lab.of("a", "b", ejection={"consecutive_failures": 1, "base_time": 1.0}, slow_start=0)
+    lab.run(lab.call(), lambda attempt: failed(Phase.WAIT) if attempt.number == 1 else answered())
+    flow = lab.dispatcher.dispatch(lab.call())
+    first = next(flow)
+    assert isinstance(first, Attempt)
+    assert first.member.endpoint.id == "b"
+    lab.clock.now += 2.0
+    lab.timers.run_due()  # from now on one call may find out about `a`
+    # Only `a` is left for the second attempt; but the pause comes first, and another call may be quicker.
+    assert isinstance(flow.send(answered(429, retry_after="3").outcome), Wait)
+
+    other = lab.dispatcher.dispatch(lab.call())
+    probing = next(other)
+
+    assert isinstance(probing, Attempt)
+    assert probing.member.endpoint.id == "a"
+    other.close()
+    second = flow.send(None)
+    assert isinstance(second, Attempt)
+    assert second.member.endpoint.id == "a"
+    flow.close()
+
+
+def test_an_answer_that_nobody_can_judge_gives_the_probe_back() -> None:
+    def judge(outcome: Outcome) -> Verdict:
+        if outcome.status == 418:
+            raise ZeroDivisionError
+        return http_verdict(outcome)
+
+    lab = Lab.of("a", "b", judge=judge, ejection={"consecutive_failures": 1, "base_time": 1.0}, slow_start=0)
+    lab.run(lab.call(), lambda attempt: failed(Phase.WAIT) if attempt.number == 1 else answered())
+    lab.clock.now += 2.0
+    lab.timers.run_due()
+
+    with pytest.raises(PluginError) as caught:
+        lab.run(lab.call(), lambda attempt: answered(418))
+
+    assert lab.asked[-1] == "a"
+    # Also while somebody keeps the error, and with it the frames that it came through.
+    assert caught.value is not None
+    lab.run(lab.call(), lambda attempt: answered())
+    assert lab.asked[-1] == "a"
