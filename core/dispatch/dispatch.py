@@ -125,9 +125,9 @@ class Dispatcher:
                 sent = yield attempt
             finally:
                 if sent is None:
-                    # The caller gave up: the shell has closed us.
-                    attempt.lease.release()
+                    # The caller gave up: the shell has closed us. A probe is given back first, for who gets the slot.
                     member.load.record_cancelled()
+                    attempt.lease.release()
             if isinstance(sent, Outcome):
                 outcome = sent
             else:
@@ -140,8 +140,8 @@ class Dispatcher:
                 verdict = judge(member.lane.route, outcome)
             except PluginError:
                 # It says nothing about the endpoint, and a probe finds out by another call.
-                attempt.lease.release()
                 member.load.record_cancelled()
+                attempt.lease.release()
                 raise
             member.load.record(outcome, verdict)
             if gate is not None:

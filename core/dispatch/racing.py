@@ -98,8 +98,8 @@ class Racing:
                     return attempt, outcome, started
                 running.remove(attempt)
                 note_load(attempt.lease, outcome, verdict)
-                attempt.lease.release()
                 attempt.member.load.record(outcome, verdict)
+                attempt.lease.release()
                 if outcome.phase is Phase.CONNECT:
                     attempt.member.lane.route.doubt()
                 story.records.append(record_of(call, attempt, outcome))
@@ -107,8 +107,8 @@ class Racing:
                 sent = yield GO_ON
         finally:
             for loser in running:
-                loser.lease.release()
                 loser.member.load.record_cancelled()
+                loser.lease.release()
 
     def _other(self, call: Call, first: Attempt) -> Choice | None:
         """Who gets the hedge; None if there is nobody else, no time, or no budget left."""

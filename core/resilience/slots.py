@@ -185,8 +185,10 @@ class Slots(Generic[S]):
         self._used: dict[str, set[S]] = {}
         self._full: set[str] = set()
         self._limits: dict[str, AdaptiveLimit] = {}
-        self._free: int | None = None
-        """No more slots than these are free; None: not known. 0 spares the balancer a question without hope."""
+        self._is_full = False
+        """Whether the last who asked, and would take every endpoint, found none, and nothing has come back since: it
+        spares the balancer a question without hope. Slots are not counted instead: an endpoint that may get one call
+        only, as a probe, has slots that are free, and cannot be had."""
         self._woken: deque[Ticket[S]] = deque()
         self._count = 0
         self._is_closed = False
@@ -225,7 +227,7 @@ class Slots(Generic[S]):
         else:
             # The last who asked was told that every slot is in use, and nothing has come back since: the balancer is
             # not asked again. Being refused costs the same, however many endpoints there are.
-            is_known_full = self._free == 0 and not ticket.seeker.is_choosy
+            is_known_full = self._is_full and not ticket.seeker.is_choosy
             if is_known_full or not (self._grant(ticket) or ticket.end is not None or self._is_lost(ticket)):
                 self._queue_up(ticket, now, may_wait=may_wait)
 
@@ -334,7 +336,7 @@ class Slots(Generic[S]):
 
     def _hand_out(self) -> None:
         place = 0
-        while place < len(self._waiting) and self._free != 0:
+        while place < len(self._waiting) and not self._is_full:
             ticket = self._waiting[place]
             if self._grant(ticket) or ticket.end is not None:
                 del self._waiting[place]
@@ -347,7 +349,7 @@ class Slots(Generic[S]):
 
     def _grant(self, ticket: Ticket[S]) -> bool:
         """Give the ticket a slot, if there is one for it. If the balancer fails, the ticket ends with that."""
-        if self._free == 0:
+        if self._is_full:
             return False
         try:
             slot = ticket.seeker.seek(self._full)
@@ -357,15 +359,13 @@ class Slots(Generic[S]):
             return False
         if slot is None:
             if not ticket.seeker.is_choosy:
-                self._free = 0
+                self._is_full = True
             return False
         endpoint_id = slot.endpoint_id
         used = self._used.get(endpoint_id)
         if used is None:
             used = self._used[endpoint_id] = set()
         used.add(slot)
-        if self._free is not None:
-            self._free -= 1
         if len(used) >= self.limit_of(endpoint_id):
             self._full.add(endpoint_id)
         ticket.slot = slot
@@ -378,7 +378,7 @@ class Slots(Generic[S]):
             if ticket.seeker.has_somebody():
                 return False
             ticket.end = End.NOBODY
-            self._free = None
+            self._is_full = False
         except Exception as error:  # noqa: BLE001 - as in `_grant`
             ticket.error = error
             ticket.end = End.FAILED
@@ -418,8 +418,7 @@ class Slots(Generic[S]):
         used.discard(slot)
         if not used:
             del self._used[endpoint_id]
-        if self._free is not None:
-            self._free += 1
+        self._is_full = False
         if self._full or self.settings.adaptive:
             self._mark(endpoint_id)
 
@@ -432,10 +431,10 @@ class Slots(Generic[S]):
         before = limit.now
         limit.learn(load, used, slot.started_at, self._clock.monotonic())
         if limit.now != before:
-            self._free = None
+            self._is_full = False
 
     def _changed(self, known: frozenset[str]) -> None:
-        self._free = None
+        self._is_full = False
         for gone in self._limits.keys() - known:
             del self._limits[gone]
             self._mark(gone)
@@ -449,7 +448,7 @@ class Slots(Generic[S]):
             return
         self.settings = settings
         self._limits.clear()
-        self._free = None
+        self._is_full = False
         for endpoint_id in self._used:
             self._mark(endpoint_id)
 

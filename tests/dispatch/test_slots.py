@@ -314,3 +314,24 @@ def test_the_gate_moves_to_another_routing_with_all_who_wait() -> None:
     assert waiting.endpoint == "b", "the slot at a is in use, whichever routing gave it"
     running.send(answered())
     assert gate_of(lab).view().used == 1
+
+
+def test_a_probe_that_is_given_up_hides_no_slot_from_who_waits() -> None:
+    lab = lab_of("a", "b", ejection={"consecutive_failures": 1, "base_time": 1.0}, slow_start=0)
+    lab.run(lab.call(), lambda attempt: failed(Phase.WAIT) if attempt.number == 1 else answered())
+    lab.clock.now += 2.0
+    lab.timers.run_due()
+    probing, usual = Flow(lab, lab.call()), Flow(lab, lab.call())
+    assert (probing.endpoint, usual.endpoint) == ("a", "b")
+    waiting = [Flow(lab, lab.call()), Flow(lab, lab.call())]
+    for one in waiting:
+        assert isinstance(one.effect, Queue)
+
+    probing.flow.close()  # who gets its slot probes in its place
+    usual.send(answered())
+
+    for one in waiting:
+        one.send(None)
+    assert sorted(one.endpoint for one in waiting) == ["a", "b"]
+    for one in waiting:
+        one.flow.close()

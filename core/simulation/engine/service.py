@@ -40,7 +40,7 @@ class VirtualService:
         random: All chance of the service.
         clock: For a wall clock that jumps, say; its monotonic time must be that of the events.
         timers: For timers that ring late, say. Default: the events.
-        lateness: Seconds by which a pause or a time limit is late. Default: never late.
+        lateness: Seconds by which a pause, a turn in the queue or a time limit is late. Default: never late.
         gives_up: Whether repeats are switched off now. Default: no.
         on_effect: Told of each effect before it is performed; may cancel the call.
         on_outcome: Told of each attempt whose outcome is about to reach the dispatch.

@@ -105,7 +105,7 @@ class VirtualCall:
                 events.at(events.now + effect.seconds + service.lateness(), self._wake, step)
         elif isinstance(effect, Queue):
             # Whoever gives the slot back goes on first, as in the client.
-            if not effect.ticket.wake_by(lambda: events.at(events.now, self._wake, step)):
+            if not effect.ticket.wake_by(lambda: events.at(events.now + service.lateness(), self._wake, step)):
                 events.at(events.now, self._wake, step)
             events.at(events.now + effect.timeout + service.lateness(), self._wake, step)
         elif isinstance(effect, Reauthenticate):

@@ -18,6 +18,7 @@ from directlane.core.pool.health import PoolHealth
 from directlane.core.pool.pool import Pool
 from directlane.core.pool.probe import ProbeStats
 from directlane.core.pool.statistics import EndpointStats
+from directlane.core.resilience.slots import Slots
 
 __all__ = ["MUTANTS", "Mutant"]
 
@@ -68,7 +69,7 @@ MUTANTS = (
         "a call that is over holds no lease",
         Dispatcher,
         "dispatch",
-        "attempt.lease.release()\n                member.load.record_cancelled()",
+        "member.load.record_cancelled()\n                attempt.lease.release()",
         "member.load.record_cancelled()",
     ),
     Mutant(
@@ -198,6 +199,30 @@ MUTANTS = (
         "reap",
         "done = [member for member in self._leaving if not member.load.open]",
         "done = list(self._leaving)",
+    ),
+    Mutant(
+        "one slot too many",
+        "nobody has more than its slots",
+        Slots,
+        "_grant",
+        "len(used) >= self.limit_of(endpoint_id)",
+        "len(used) > self.limit_of(endpoint_id)",
+    ),
+    Mutant(
+        "a slot that is free is not handed on",
+        "no slot is idle while a call waits",
+        Slots,
+        "_work",
+        "        self._hand_out()",
+        "        pass",
+    ),
+    Mutant(
+        "a slot that came too late is lost",
+        "nothing is left",
+        Slots,
+        "_left",
+        "ticket.slot.release()",
+        "pass",
     ),
     Mutant(
         "strangers are let in",

@@ -124,6 +124,9 @@ class Course:
         self.timeouts = chance.choice(((30.0,), (0.2, 1.0), (0.05, 1.0, 5.0)))
         self.heals = chance.random() < 0.2
         """Whether everything is well at the end, and has to be found well."""
+        slots = chance.choice(
+            (None, None, {"per_endpoint": 1, "queue": 3}, {"per_endpoint": 2}, {"per_endpoint": 2, "adaptive": True})
+        )
         self.calls = CallSettings.model_validate(
             {
                 "attempts": chance.choice((1, 2, 3, 3, 6, 20)),
@@ -133,6 +136,7 @@ class Course:
                 "backoff": chance.choice((0.01, 0.05, 0.5)),
                 "retry_after_max": chance.choice((0.5, 5.0)),
                 "hedge": chance.choice((None, None, {"after": 0.02}, {"percentile": 80, "minimum_samples": 10})),
+                "slots": slots,
                 "slow_start": chance.choice((0.0, 3.0)),
                 "deadline_header": chance.choice((None, "x-left")),
                 "retry_budget": {

@@ -15,14 +15,17 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 from directlane.core.clock import Clock
 from directlane.core.discovery.belief import Belief
 from directlane.core.dispatch.call import Attempt, Effect, GoOn, Queue, Reauthenticate, Wait
+from directlane.core.dispatch.gate import SlotLease
 from directlane.core.dispatch.route import Route, RouteMember
 from directlane.core.errors import AttemptsError, NoEndpointError, Phase
 from directlane.core.pool.probe import Probe, ProbeStats
 from directlane.core.pool.statistics import EndpointStats, Lease
+from directlane.core.resilience.slots import Ticket
 from directlane.core.retry_after import retry_after
 from directlane.core.simulation.engine import Answer, VirtualCall, VirtualService
 
@@ -47,6 +50,7 @@ class _Story:
     """What the watch knows of a call."""
 
     number: int
+    excluded: frozenset[str]
     attempts: int = 0
     tried: set[str] = field(default_factory=set[str])
     may_have_run: bool = False
@@ -57,6 +61,8 @@ class _Story:
     answers: dict[int, Answer] = field(default_factory=dict[int, Answer])
     last: Attempt | None = None
     leases: list[Lease] = field(default_factory=list[Lease])
+    ticket: Ticket[SlotLease] | None = None
+    """Its place in the queue in front of the slots, until its next effect."""
     is_over: bool = False
 
 
@@ -104,7 +110,8 @@ class Watch:
         self.calls_at: list[float] = []
         self.extras_at: list[float] = []
         self._books: dict[int, _Books] = {}
-        self._released: set[Lease] = set()
+        self._released: set[int] = set()
+        """By their ids: a lease that was kept here would keep the right to probe that it may hold."""
         self._probing: dict[Probe, int] = {}
         self._closed: set[int] = set()
         self._kept: list[RouteMember] = []
@@ -126,13 +133,14 @@ class Watch:
 
         def init(lease: Lease, stats: EndpointStats, started_at: float, size: float = 1.0) -> None:
             real_init(lease, stats, started_at, size)
+            watch._released.discard(id(lease))
             watch._book(stats).leases.add(lease)
 
         def release(lease: Lease) -> None:
-            if lease in watch._released:
+            if id(lease) in watch._released:
                 watch.blame("a lease is released once", f"again: {lease.stats.figures()}")
             real_release(lease)
-            watch._released.add(lease)
+            watch._released.add(id(lease))
             watch._book(lease.stats).leases.discard(lease)
 
         Lease.__init__, Lease.release = init, release  # type: ignore[method-assign, assignment]
@@ -161,7 +169,7 @@ class Watch:
     def _story(self, call: VirtualCall) -> _Story:
         story = self.stories.get(call)
         if story is None:
-            story = self.stories[call] = _Story(len(self.calls_at))
+            story = self.stories[call] = _Story(len(self.calls_at), call.call.excluded)
         return story
 
     def effect(self, call: VirtualCall, effect: Effect) -> None:
@@ -173,8 +181,9 @@ class Watch:
             return
         if not (isinstance(effect, Attempt) and effect.is_hedge):
             self._all_ended(story)
+        waited, story.ticket = story.ticket, None
         if isinstance(effect, Attempt):
-            self._attempt(call, story, effect)
+            self._attempt(call, story, effect, was_chosen_before=waited is not None)
         elif isinstance(effect, Wait):
             self.tell("call %d waits %.3f s", story.number, effect.seconds)
             # Paid for when it is decided. The pause after a renewal belongs to an attempt that is paid for already.
@@ -186,6 +195,7 @@ class Watch:
             self._asked_for_time(story, effect)
         elif isinstance(effect, Queue):
             self.tell("call %d waits for a slot", story.number)
+            story.ticket = cast("Ticket[SlotLease]", effect.ticket)
         else:
             self.tell("call %d has a credential renewed", story.number)
             self._renewal(call, story, effect)
@@ -210,7 +220,7 @@ class Watch:
         assert call.call.attempt is not None
         story.tried.discard(call.call.attempt.member.endpoint.id)
 
-    def _attempt(self, call: VirtualCall, story: _Story, attempt: Attempt) -> None:
+    def _attempt(self, call: VirtualCall, story: _Story, attempt: Attempt, *, was_chosen_before: bool) -> None:
         number, who, now = story.number, attempt.member.endpoint.id, self.clock.monotonic()
         member, wanted, route = attempt.member, call.call, attempt.lane.route
         self.tell("call %d, attempt %d: %s", number, attempt.number, who)
@@ -234,8 +244,12 @@ class Watch:
             self.blame("the caller's exclusions hold", f"call {number} goes to {who}")
         if id(attempt.lane) in self._closed:
             self.blame("nobody uses closed connections", f"call {number} goes to {who}, whose connections were closed")
-        self._another_one(story, who, wanted.excluded)
-        self._may_get_calls(story, member, route)
+        if was_chosen_before:
+            # By whoever gave the slot back; a list may have come between that and this.
+            story.tried.add(who)
+        else:
+            self._another_one(story, who, wanted.excluded)
+            self._may_get_calls(story, member, route)
         if isinstance(member.load, ProbeStats) and member.load.probe is not None:
             self._probing[member.load.probe] = self._probing.get(member.load.probe, 0) + 1
         if attempt.is_hedge:
@@ -316,7 +330,7 @@ class Watch:
             self.blame("a call ends once", f"call {story.number} ends again")
         story.is_over = True
         self._all_ended(story)
-        kept = sum(lease not in self._released for lease in story.leases)
+        kept = sum(id(lease) not in self._released for lease in story.leases)
         if kept:
             self.blame("a call that is over holds no lease", f"call {story.number} holds {kept}")
         how = "cancelled" if call.is_cancelled else "ok" if error is None else type(error).__name__
@@ -357,6 +371,7 @@ class Watch:
             return
         for book in self._books.values():
             self._balance(book)
+        self._slots()
         for route in self.service.routing.routes:
             self._floor(route)
             self._probes(route)
@@ -401,8 +416,36 @@ class Watch:
                 for attempt in story.under_way
             )
             waits = sum(each is probe for each in health.due)
+            held += sum(
+                slot is not None and isinstance(slot.member.load, ProbeStats) and slot.member.load.probe is probe
+                for slot in (None if story.ticket is None else story.ticket.slot for story in self.stories.values())
+            )
             if held + waits != 1:
                 self.blame("one probe at a time", f"{who} has {waits} waiting and {held} under way")
+
+    def _slots(self) -> None:
+        """Nobody has more than its slots, and no slot is idle while a call waits that could use it."""
+        gate, settings = self.service.dispatcher.gate, self.service.plan.calls.slots
+        if gate is None or settings is None:
+            return
+        used = Counter(
+            lease.endpoint_id for book in self._books.values() for lease in book.leases if isinstance(lease, SlotLease)
+        )
+        for who, many in used.items():
+            if not settings.adaptive and many > settings.per_endpoint:
+                self.blame("nobody has more than its slots", f"{who} has {many}")
+            if many != gate.slots.used_of(who):
+                self.blame("a slot is a lease", f"{who} has {many} leases and {gate.slots.used_of(who)} slots")
+        waiting = [story for story in self.stories.values() if story.ticket is not None and story.ticket.end is None]
+        if len(waiting) > settings.queue:
+            self.blame("the queue has its length", f"{len(waiting)} calls wait")
+        if not waiting:
+            return
+        free = {who for who in self.eligible() if used[who] < gate.slots.limit_of(who)}
+        for story in waiting:
+            could = free - story.tried - story.excluded
+            if could:
+                self.blame("no slot is idle while a call waits", f"call {story.number} could have {sorted(could)}")
 
     def _list(self, route: Route, now: float) -> None:
         lists = self.far.planes[getattr(route.provider, "url")].lists  # noqa: B009
@@ -459,6 +502,9 @@ class Watch:
                 self.blame("nothing is left", f"{len(book.leases)} leases are out")
         if service.pollers.running or service.hub.pollers:
             self.blame("nothing is left", f"{service.pollers.running} pollers run")
+        gate = service.dispatcher.gate
+        if gate is not None and (gate.view().waiting or gate.view().used):
+            self.blame("nothing is left", repr(gate.slots))
         self._budget()
         self._limit()
 
