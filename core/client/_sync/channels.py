@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...dispatch.route import Lane, RouteMember
+from ...errors import ClosedError
 from ...interfaces.transport import Channel, Timeouts, Transport
 from .attachments import Attachments
 
@@ -18,18 +19,19 @@ __all__ = ["Channels"]
 class Channels:
     """Channels by lane.
 
-    Mutable state: `_by_lane`, whose single steps are atomic; and `transport`, `attachments`, which the life of the
-    service replaces.
+    Mutable state: `_by_lane`, whose single steps are atomic; `transport` and `attachments`, which the life of the
+    service replaces; and `_is_closed`.
 
     Args:
         transport: Opens the channels.
     """
 
-    __slots__ = ("_by_lane", "attachments", "get", "transport")
+    __slots__ = ("_by_lane", "_is_closed", "attachments", "get", "transport")
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         """Opens the channels from now on."""
+        self._is_closed = False
         self.forget()
 
     def forget(self) -> None:
@@ -41,9 +43,17 @@ class Channels:
         """The channel of a lane; None if there is none yet."""
 
     def open(self, member: RouteMember) -> Channel:
-        """A channel to this member. Does no I/O: connections come with the calls."""
+        """A channel to this member. Does no I/O: connections come with the calls.
+
+        Raises:
+            ClosedError: Everything was closed meanwhile: nobody would close this one.
+        """
         # `setdefault` is atomic: of two threads that open a channel, one throws an unused one away.
-        return self._by_lane.setdefault(member.lane, self.transport.open(member.endpoint))
+        channel = self._by_lane.setdefault(member.lane, self.transport.open(member.endpoint))
+        if self._is_closed:
+            self._by_lane.pop(member.lane, None)  # it has no connection yet
+            raise ClosedError("the client was closed while a call was under way\nNext: make a new client.")
+        return channel
 
     def to(self, member: RouteMember) -> Channel:
         """The channel to this member, opened if there is none."""
@@ -70,7 +80,8 @@ class Channels:
         self.attachments.drop(member.lane)
 
     def close_all(self) -> None:
-        """Close everything, whoever uses it."""
+        """Close everything, whoever uses it, and open nothing more."""
+        self._is_closed = True
         while self._by_lane:
             _, channel = self._by_lane.popitem()
             channel.close()

@@ -1,0 +1,25 @@
+"""The channels of a service. For async code."""
+
+from __future__ import annotations
+
+import pytest
+from client_lab import Fleet
+
+from directlane import AsyncClient, ClosedError
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_goes_on_after_the_end_opens_no_connection(fleet: Fleet) -> None:
+    """Work on the side may come a moment after everything was closed: nobody would close what it opens."""
+    address = fleet.servers[0].server.url
+    routes = [{"provider": "static", "addresses": [address]}]
+    async with AsyncClient.from_data({"services": {"svc": {"routes": routes}}}) as client:
+        service = client.service("svc")
+        await service.send(b"x")
+        member = service.routes[0].pool.members()[0]
+        channels = service._life.channels
+        assert channels.to(member) is channels.to(member)
+    for _ in range(2):
+        with pytest.raises(ClosedError):
+            channels.to(member)
