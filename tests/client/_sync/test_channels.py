@@ -19,7 +19,7 @@ def test_what_goes_on_after_the_end_opens_no_connection(fleet: Fleet) -> None:
         service = client.service("svc")
         service.send(b"x")
         member = service.routes[0].pool.members()[0]
-        channels = service._life.channels
+        channels = service._channels  # pyright: ignore[reportPrivateUsage]  # a late errand cannot be had by calls alone
         assert channels.to(member) is channels.to(member)
     for _ in range(2):
         with pytest.raises(ClosedError):
