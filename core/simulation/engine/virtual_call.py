@@ -2,22 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator
+from typing import Protocol
 
 from ...dispatch.call import HEDGE_DUE, Attempt, Call, Effect, Finished, GiveUp, GoOn, Queue, Reauthenticate, Sent, Wait
+from ...dispatch.dispatch import Dispatcher
 from ...errors import DirectlaneError, Phase, TransportError
 from ...message import Reply
 from ...outcome import Outcome
-from .network import Answer
+from ..events import Events
+from .network import Answer, Network
 
-if TYPE_CHECKING:
-    from .service import VirtualService
-
-__all__ = ["VirtualCall"]
+__all__ = ["Surroundings", "VirtualCall"]
 
 _LOOK_ROUND = 0.05
 """Seconds between two looks if a credential was renewed."""
+
+
+class Surroundings(Protocol):
+    """Where a call happens: the part of `VirtualService` that it needs."""
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Decides about the call."""
+        ...
+
+    @property
+    def events(self) -> Events:
+        """What happens when."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Says what comes of an attempt."""
+        ...
+
+    @property
+    def lateness(self) -> Callable[[], float]:
+        """Seconds by which the next timer rings late."""
+        ...
+
+    @property
+    def gives_up(self) -> Callable[[], bool]:
+        """Whether repeats are switched off at this moment."""
+        ...
+
+    @property
+    def on_effect(self) -> Callable[[VirtualCall, Effect], None] | None:
+        """Told of each effect."""
+        ...
+
+    @property
+    def on_outcome(self) -> Callable[[VirtualCall, Attempt], None] | None:
+        """Told of the end of each attempt."""
+        ...
+
+    @property
+    def on_reply(self) -> Callable[[VirtualCall], None] | None:
+        """Told of each answer."""
+        ...
+
+    def ended(self, call: VirtualCall) -> None:
+        """A call is over."""
+        ...
 
 
 class VirtualCall:
@@ -48,7 +95,7 @@ class VirtualCall:
         "reply",
     )
 
-    def __init__(self, service: VirtualService, call: Call) -> None:
+    def __init__(self, service: Surroundings, call: Call) -> None:
         self._service = service
         self._step = 0
         self._body: Answer | None = None
