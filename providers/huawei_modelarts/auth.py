@@ -58,6 +58,11 @@ class Auth(Protocol):
         ...
 
     @property
+    def credential(self) -> Hashable | None:
+        """What the platform may refuse for good, equal for equal credentials; None if nothing can be. No secret."""
+        ...
+
+    @property
     def renews(self) -> bool:
         """Whether a refused token can be replaced."""
         ...
@@ -104,6 +109,7 @@ class TokenAuth:
     token: Secret
     project_id: str
     renews = False
+    credential = None
 
     @property
     def user(self) -> str:
@@ -140,6 +146,7 @@ class AkSkAuth:
     key: AccessKey
     project_id: str
     renews = False
+    credential = None
 
     @property
     def user(self) -> str:
@@ -225,6 +232,10 @@ class PasswordAuth:
     @property
     def identity(self) -> Hashable:
         return ("password", self.user, self._credential.password.fingerprint(), self._project_id, self._url)
+
+    @property
+    def credential(self) -> Hashable | None:
+        return ("password", self._url, self.user, self._credential.password.fingerprint())
 
     def authorize(self, query: Query, unix_time: float, *, renew: bool = False) -> Authorizing:
         held = yield from self.fresh_token(unix_time, renew=renew)

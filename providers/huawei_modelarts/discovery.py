@@ -61,6 +61,11 @@ class HostEndpointsDiscovery:
     empty_answer = EmptyAnswer.KEEP
 
     @property
+    def credential(self) -> Hashable | None:
+        """Equal for equal credentials that the platform may refuse for good; None if there is none such."""
+        return self.auth.credential
+
+    @property
     def identity(self) -> Hashable:
         return ("huawei_modelarts", self.url, self.auth.identity, self.parser_name)
 
@@ -128,6 +133,11 @@ class GatewayDiscovery:
 
     addresses = AddressSource.CONFIGURED
     empty_answer = EmptyAnswer.KEEP
+
+    @property
+    def credential(self) -> Hashable | None:
+        """Equal for equal credentials that the platform may refuse for good; None if there is none such."""
+        return self.auth.credential
 
     @property
     def identity(self) -> Hashable:

@@ -10,14 +10,19 @@ from typing import Literal, TypeAlias
 from ...core.emulation import Ending, ModelInstance, ServerReply, json_reply
 from ...core.interfaces import ControlFault
 
-__all__ = ["SERVICE_ID", "Shape", "broken", "date", "entry", "error", "shapes", "throttled"]
+__all__ = ["SERVICE_ID", "Shape", "broken", "date", "entry", "error", "service_id", "shapes", "throttled"]
 
 Shape: TypeAlias = Literal["A", "B", "C", "D", "E", "F", "G"]
 
 SERVICE_ID = "8a9f6d3e-0000-4000-8000-00000e5c0de0"
 
 
-def shapes(shape: Shape, entries: list[dict[str, object]]) -> object:
+def service_id(number: int) -> str:
+    """The id of an emulated service; 0 is `SERVICE_ID`."""
+    return f"{SERVICE_ID[:-4]}{int(SERVICE_ID[-4:], 16) + number:04x}"
+
+
+def shapes(shape: Shape, entries: list[dict[str, object]], service: str = SERVICE_ID) -> object:
     """The endpoint list in one of the shapes that a client must be ready for.
 
     A: an object with `endpoints`. B: with `host_endpoints`. C: a bare list. D: grouped by model version. E: one entry
@@ -32,7 +37,7 @@ def shapes(shape: Shape, entries: list[dict[str, object]]) -> object:
             return entries
         case "D":
             group = {"model_id": "emulated-model", "model_version": "0.0.1", "host_endpoints": entries}
-            return {"service_id": SERVICE_ID, "endpoints": [group]}
+            return {"service_id": service, "endpoints": [group]}
         case "E":
             return entries[0] if entries else {"endpoints": []}
         case "F":

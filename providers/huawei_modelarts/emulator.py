@@ -21,7 +21,7 @@ import secrets
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,7 @@ from ...core.emulation import (
     json_reply,
 )
 from ...core.interfaces import ControlFault, Emulator, Instance
-from .emulated_answers import SERVICE_ID, Shape, broken, date, entry, error, shapes, throttled
+from .emulated_answers import SERVICE_ID, Shape, broken, date, entry, error, service_id, shapes, throttled
 from .signing import ALGORITHM, canonical_request, query_pairs, signature
 
 __all__ = ["ListQuery", "Login", "ModelArtsEmulator", "credential_watch"]
@@ -73,6 +73,7 @@ class ListQuery:
     at: float
     user: str | None
     status: int
+    service: str = SERVICE_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,11 @@ class _Limiter:
 
 
 class ModelArtsEmulator(Emulator):
-    """One emulated cloud with one service.
+    """One emulated cloud.
 
     Args:
-        instances: How many to start with. Default 3.
+        instances: How many each service starts with. Default 3.
+        services: How many services there are; see `service_ids`. What takes no service is about the first. Default 1.
         access: What `route` says. Default `direct`.
         credential: What `route` says. Default `password`.
         shape: Shape of the endpoint list. Default A, the best guess. See `emulated_answers.shapes`.
@@ -120,6 +122,7 @@ class ModelArtsEmulator(Emulator):
         self,
         instances: int = 3,
         *,
+        services: int = 1,
         access: Access = "direct",
         credential: CredentialType = "password",
         shape: Shape = "A",
@@ -147,7 +150,11 @@ class ModelArtsEmulator(Emulator):
         self._server = LoopbackServer(self._answer)
         self._watch = Path(tempfile.gettempdir()) / f"directlane-credentials-{secrets.token_hex(8)}"
         gate = Rule(f"{__name__}:credential_watch", {"file": str(self._watch)})
-        self._fleet = Fleet(gate=gate, application=application, processes=processes, prefix="modelarts")
+        self.service_ids = tuple(service_id(number) for number in range(services))
+        self._fleets = {
+            name: Fleet(gate=gate, application=application, processes=processes, prefix=prefix)
+            for name, prefix in zip(self.service_ids, _prefixes(), strict=False)
+        }
         self._weights: dict[str, int | None] = {}
         self._turns = itertools.count()
         self._tokens: dict[str, float] = {self.ready_token: float("inf")}
@@ -163,15 +170,17 @@ class ModelArtsEmulator(Emulator):
         """Start the control plane and the instances; returns when they answer."""
         try:
             self._server.start()
-            self._fleet.start(self._first)
+            for fleet in self._fleets.values():
+                fleet.start(self._first)
         except BaseException:
             self.stop()
             raise
-        self._weights = {instance.name: None for instance in self._fleet.listed}
+        self._weights = {instance.name: None for fleet in self._fleets.values() for instance in fleet.listed}
 
     def stop(self) -> None:
         """Stop everything; what was recorded can still be read. Harmless when called again."""
-        self._fleet.stop()
+        for fleet in self._fleets.values():
+            fleet.stop()
         self._server.stop()
         self._seen = self.credentials_at_instances()
         self._watch.unlink(missing_ok=True)
@@ -179,17 +188,19 @@ class ModelArtsEmulator(Emulator):
     @property
     def instances(self) -> Sequence[ModelInstance]:
         """The instances that were started and not removed."""
-        return self._fleet.listed
+        return self.instances_of(self.service_ids[0])
 
-    def add_instance(self, *, weight: int | None = None) -> ModelInstance:
+    def add_instance(self, *, weight: int | None = None, service: str | None = None) -> ModelInstance:
         """Start one more instance and list it. `weight` is shown by the shapes A to E."""
-        instance = self._fleet.add()
+        instance = self._fleets[service or self.service_ids[0]].add()
         self._weights[instance.name] = weight
         return instance
 
     def remove_instance(self, instance: Instance) -> None:
         """Take an instance off the list; it goes on serving until it is killed or stopped."""
-        self._fleet.remove(instance)
+        fleets = self._fleets.values()
+        owner = next((fleet for fleet in fleets if any(listed is instance for listed in fleet.listed)), None)
+        (owner or self._fleets[self.service_ids[0]]).remove(instance)
 
     def break_control_plane(self, fault: ControlFault) -> None:
         """Let the endpoint list and IAM fail from now on; `ControlFault.NONE` mends both."""
@@ -211,13 +222,20 @@ class ModelArtsEmulator(Emulator):
         """Origin of the emulated ModelArts API, of IAM and of the gateway."""
         return self._server.url
 
+    def instances_of(self, service: str) -> Sequence[ModelInstance]:
+        """The instances of one service that were started and not removed."""
+        return self._fleets[service].listed
+
     @property
     def gateway_url(self) -> str:
         """The `access_address` of the service."""
-        return f"{self.url}/v1/infers/{SERVICE_ID}"
+        return self._gateway_url(self.service_ids[0])
 
-    def settings(self, access: Access, credential: CredentialType) -> dict[str, object]:
-        """The settings of a route with this access and this credential."""
+    def _gateway_url(self, service: str) -> str:
+        return f"{self.url}/v1/infers/{service}"
+
+    def settings(self, access: Access, credential: CredentialType, service: str | None = None) -> dict[str, object]:
+        """The settings of a route with this access and this credential, to this service."""
         reference = f"${{{_VARIABLES[credential]}}}"
         table: dict[str, object] = {"type": credential}
         if credential == "password":
@@ -229,10 +247,11 @@ class ModelArtsEmulator(Emulator):
             if self.security_token is not None:
                 table["security_token"] = f"${{{_SECURITY_TOKEN_VARIABLE}}}"
         route: dict[str, object] = {"provider": "huawei_modelarts", "access": access}
-        route |= {"service_id": SERVICE_ID, "project_id": PROJECT_ID, "region": REGION}
+        service = service or self.service_ids[0]
+        route |= {"service_id": service, "project_id": PROJECT_ID, "region": REGION}
         route |= {"endpoint": self.url, "iam_endpoint": self.url}
         if access == "gateway":
-            route["gateway_url"] = self.gateway_url
+            route["gateway_url"] = self._gateway_url(service)
         return route | {"credential": table}
 
     def environment_of(self, credential: CredentialType) -> dict[str, str]:
@@ -253,9 +272,9 @@ class ModelArtsEmulator(Emulator):
             self._ended |= set(self._tokens)
             self._tokens.clear()
 
-    def queries_of(self, user: str) -> list[float]:
-        """When this user asked for the endpoint list (seconds since 1970)."""
-        return [query.at for query in self.list_queries if query.user == user]
+    def queries_of(self, user: str, service: str | None = None) -> list[float]:
+        """When this user asked for the endpoint list, of any service or of this one (seconds since 1970)."""
+        return [query.at for query in self.list_queries if query.user == user and service in (None, query.service)]
 
     def credentials_at_instances(self) -> list[str]:
         """One line for each request with a platform credential that reached an instance."""
@@ -274,7 +293,7 @@ class ModelArtsEmulator(Emulator):
         if found := _LIST_PATH.fullmatch(request.path):
             user = self._user(request)
             reply = self._list(request, user, found["project"], found["service"])
-            self.list_queries.append(ListQuery(self._clock.unix(), user, reply.status))
+            self.list_queries.append(ListQuery(self._clock.unix(), user, reply.status, found["service"]))
             return reply
         if found := _GATEWAY_PATH.match(request.target):
             return self._gateway(request, found["service"], found["rest"])
@@ -314,25 +333,25 @@ class ModelArtsEmulator(Emulator):
                 return throttled(name, limiter.limit, limiter.window)
         if project != PROJECT_ID:
             return error(403, "ModelArts.0210", "The project id in the URL differs from that of the token")
-        if service != SERVICE_ID:
+        if service not in self._fleets:
             return error(404, "ModelArts.3502", "The service does not exist")
         if request.method != "GET" or request.query.get("type") != "host_endpoints":
             return error(400, "ModelArts.3501", "Bad request")
         # One that was just added has its weight in the next moment, and is shown then.
-        listed = [instance for instance in self._fleet.listed if instance.name in self._weights]
+        listed = [instance for instance in self.instances_of(service) if instance.name in self._weights]
         entries = [entry(instance, self._weights[instance.name]) for instance in listed]
         wrong = {"endpoints": [{"schema": 5, "ip": ["no"], "port": "many"}, "soon", 7]}
-        failing = broken(self._fault, wrong_types=wrong, empty=shapes(self.shape, []))
-        return failing if failing is not None else json_reply(shapes(self.shape, entries))
+        failing = broken(self._fault, wrong_types=wrong, empty=shapes(self.shape, [], service))
+        return failing if failing is not None else json_reply(shapes(self.shape, entries, service))
 
     # the gateway
 
     async def _gateway(self, request: ServerRequest, service: str, rest: str) -> ServerReply:
         if self._user(request) is None:
             return self._refusal(request, at_gateway=True)
-        if service != SERVICE_ID:
+        if service not in self._fleets:
             return error(500, "ModelArts.4503", "The service is not found")
-        listed = self._fleet.listed
+        listed = self.instances_of(service)
         if not listed:
             return error(400, "ModelArts.4203", "The requested service is unavailable")
         instance = listed[next(self._turns) % len(listed)]
@@ -416,6 +435,12 @@ def credential_watch(settings: Mapping[str, object]) -> Gate:
         return None
 
     return look
+
+
+def _prefixes() -> Iterator[str]:
+    """How instances are called: `modelarts-1` of the first service, `modelarts2-1` of the second."""
+    yield "modelarts"
+    yield from (f"modelarts{number}" for number in itertools.count(2))
 
 
 def _who(request: ServerRequest) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from ...core.endpoint import Endpoint
-from ...core.interfaces import Discovery, Provider, ProviderFacts, RateBudget, Wire
+from ...core.interfaces import Provider, ProviderFacts, RateBudget, Wire
 from ...core.message import Headers
 from ...core.outcome import Outcome, Verdict
 from .auth import Auth, make_auth
@@ -182,7 +182,7 @@ class HuaweiModelArtsProvider(Provider):
         iam_url = self.iam_endpoint or f"https://iam.{self.region}.myhuaweicloud.com"
         self._auth = make_auth(self.credential, project_id=self.project_id or "", iam_url=iam_url)
 
-    def discovery(self) -> Discovery:
+    def discovery(self) -> GatewayDiscovery | HostEndpointsDiscovery:
         """The endpoint list of the service, or the gateway.
 
         Raises:

@@ -452,6 +452,23 @@ def test_routes_share_a_question_only_if_the_answer_serves_both() -> None:
         assert not any(secret in repr(discovery.identity) for secret in ("hunter2", "MIIready", "SKhidden"))
 
 
+def test_only_a_password_can_be_refused_for_good() -> None:
+    assert route(credential=TOKEN).discovery().credential is None
+    assert route(credential=AKSK).discovery().credential is None
+    refusable = route(credential=PASSWORD).discovery().credential
+    assert refusable is not None
+    assert "hunter2" not in repr(refusable)
+    # The same login for another service or project, or through the gateway, is the same credential.
+    assert refusable == route({**DIRECT, "service_id": "t"}, credential=PASSWORD).discovery().credential
+    assert refusable == route({**DIRECT, "project_id": "q"}, credential=PASSWORD).discovery().credential
+    assert refusable == route(GATEWAY, credential=PASSWORD).discovery().credential
+    for other in ({"password": "other"}, {"user": "bob"}, {"domain": "other"}):
+        assert refusable != route(credential={**PASSWORD, **other}).discovery().credential
+    assert (
+        refusable != route(DIRECT, {"iam_endpoint": "http://127.0.0.1:1"}, credential=PASSWORD).discovery().credential
+    )
+
+
 def test_secrets_are_in_no_repr() -> None:
     for credential in (TOKEN, PASSWORD, AKSK):
         for access in (DIRECT, GATEWAY):

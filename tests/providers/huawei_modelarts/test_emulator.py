@@ -418,6 +418,33 @@ def test_the_gateway_tells_of_instances_that_are_away_or_ill(http: httpx.Client,
     assert (reply.status, verdict.action) == (400, Action.FAIL)
 
 
+# --- several services -------------------------------------------------------------------------------------------------
+
+
+def test_several_services_of_one_user_share_his_limit(http: httpx.Client, clock: HandClock) -> None:
+    with ModelArtsEmulator(2, services=3, user_limit=(3, 60), clock=clock) as cloud:
+        found: list[set[int]] = []
+        for service in cloud.service_ids:
+            snapshot = ask(http, provider_of(cloud, more={"service_id": service}), clock)
+            found.append({endpoint.port for endpoint in snapshot.endpoints})
+            assert found[-1] == {instance.port for instance in cloud.instances_of(service)}
+            assert len(cloud.queries_of(USER, service)) == 1
+        assert len(set.union(*found)) == 6
+        with pytest.raises(DiscoveryThrottled):
+            ask(http, provider_of(cloud), clock)
+        assert len(cloud.queries_of(USER)) == 4
+
+
+def test_an_instance_comes_and_goes_at_its_service(http: httpx.Client) -> None:
+    with ModelArtsEmulator(1, services=2) as cloud:
+        second = cloud.service_ids[1]
+        added = cloud.add_instance(service=second)
+        assert len(ask(http, provider_of(cloud, more={"service_id": second})).endpoints) == 2
+        assert len(ask(http, provider_of(cloud)).endpoints) == 1
+        cloud.remove_instance(added)
+        assert len(ask(http, provider_of(cloud, more={"service_id": second})).endpoints) == 1
+
+
 # --- the emulator itself ----------------------------------------------------------------------------------------------
 
 
