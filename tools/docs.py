@@ -314,8 +314,18 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Writing a provider": (
         "",
         (
-            *("Provider", "ProviderFacts", "Wire", "http_verdict", "Discovery", "Conversation", "Query", "RateBudget"),
-            *("PollContext", "AddressSource", "EmptyAnswer", "Endpoint", "Snapshot", "Request", "Emulator"),
+            *("Provider", "ProviderFacts", "Wire", "http_verdict", "Discovery", "Conversation", "Query"),
+            *(
+                "LocalQuery",
+                "RateBudget",
+                "PollContext",
+                "AddressSource",
+                "EmptyAnswer",
+                "Endpoint",
+                "Snapshot",
+                "Request",
+                "Emulator",
+            ),
             *("Outcome", "Verdict", "Action", "OK", "FAIL", "REAUTHENTICATE", "retry_elsewhere", "back_off"),
         ),
     ),

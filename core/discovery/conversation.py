@@ -16,10 +16,11 @@ import httpx
 
 from ..endpoint import Endpoint, Snapshot
 from ..errors import DiscoveryError, DiscoveryUnreadable, Phase, TransportError
-from ..interfaces.discovery import Conversation, Discovery, PollContext, Query
+from ..interfaces.discovery import Conversation, Discovery, LocalQuery, PollContext, Query
 from ..message import Reply
 from ..os_reason import os_reason
 from .budget import BudgetKeeper
+from .local import LocalBusy, LocalRunner
 
 __all__ = ["MAX_ANSWER_BYTES", "converse", "plugin_failure", "steps_of"]
 
@@ -34,7 +35,12 @@ _HEADERS = (("user-agent", "directlane"), ("accept", "*/*"), ("accept-encoding",
 
 
 async def converse(
-    discovery: Discovery, context: PollContext, http: httpx.AsyncBaseTransport, keeper: BudgetKeeper, limit: float
+    discovery: Discovery,
+    context: PollContext,
+    http: httpx.AsyncBaseTransport,
+    local: LocalRunner,
+    keeper: BudgetKeeper,
+    limit: float,
 ) -> Snapshot:
     """Ask, and return what the control plane says.
 
@@ -43,6 +49,7 @@ async def converse(
         context: What the discovery may know.
         http: Sends the queries. A transport without a client on top: a client logs the whole URL of each request,
             keeps cookies and follows the environment.
+        local: Runs what is not asked over HTTP.
         keeper: Lets each query go when its budgets allow it.
         limit: Seconds that one query may take, from its start to the last byte of its answer.
 
@@ -54,27 +61,35 @@ async def converse(
     try:
         query = next(steps)
         while True:
-            query = steps.send(await _ask(query, http, keeper, limit))
+            if isinstance(query, LocalQuery):
+                answer = await _ask_locally(query, discovery, local, keeper, limit)
+            else:
+                answer = await _ask(query, http, keeper, limit)
+            query = steps.send(answer)
     except StopIteration as end:
         snapshot: Snapshot = end.value
         return snapshot
 
 
-def steps_of(discovery: Discovery, context: PollContext) -> Generator[Query, Reply | TransportError, Snapshot]:
+def steps_of(
+    discovery: Discovery, context: PollContext
+) -> Generator[Query | LocalQuery, Reply | BaseException, Snapshot]:
     """The decisions of `converse`, without I/O: yields what to ask, is sent what came of it.
+
+    An error that is sent is thrown into the conversation, which may catch it and ask somebody else.
 
     Raises:
         DiscoveryError: As for `converse`.
     """
     conversation: Conversation | None = None
-    answer: Reply | TransportError | None = None
+    answer: Reply | BaseException | None = None
     for _ in range(_MAX_QUERIES):
         try:
             if conversation is None:
                 conversation = discovery.poll(context)
             if answer is None:
                 query = next(conversation)
-            elif isinstance(answer, TransportError):
+            elif isinstance(answer, BaseException):
                 query = conversation.throw(answer)
             else:
                 query = conversation.send(answer)
@@ -115,8 +130,8 @@ def _checked(result: object) -> Snapshot:
     return result
 
 
-def _checked_query(query: object) -> Query:
-    if not isinstance(query, Query):
+def _checked_query(query: object) -> Query | LocalQuery:
+    if not isinstance(query, Query | LocalQuery):
         raise DiscoveryError(f"the discovery plug-in yielded {type(query).__name__}, not a Query")
     return query
 
@@ -151,6 +166,33 @@ async def _ask(
         return TransportError(f"{place} broke off, or does not speak HTTP", phase=Phase.WAIT)
     except httpx.HTTPError as error:
         return TransportError(f"{place} broke off: {str(error) or type(error).__name__}", phase=Phase.WAIT)
+
+
+async def _ask_locally(
+    query: LocalQuery, discovery: Discovery, local: LocalRunner, keeper: BudgetKeeper, limit: float
+) -> Reply | BaseException:
+    try:
+        question = discovery.identity, query.what
+        hash(question)
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+        return plugin_failure(error)
+    try:
+        async with keeper.spend(query.budgets), asyncio.timeout(limit):
+            answer = await local.run(question, query.run)
+    except TimeoutError:  # ours: what `run` raises is not raised here
+        return TransportError(f"no answer from {query.what} within {limit:g} s", phase=Phase.WAIT, timed_out=True)
+    except LocalBusy as busy:
+        return TransportError(f"cannot ask {query.what}: {busy}", phase=Phase.CONNECT)
+    if isinstance(answer, OSError):
+        timed_out = isinstance(answer, TimeoutError)
+        broken = TransportError(f"{query.what}: {os_reason(answer)}", phase=Phase.WAIT, timed_out=timed_out)
+        broken.__cause__ = answer
+        return broken
+    if isinstance(answer, Reply) and len(answer.content) > MAX_ANSWER_BYTES:
+        return DiscoveryUnreadable(f"{query.what} has more than {MAX_ANSWER_BYTES // 2**20} MiB")
+    if isinstance(answer, Reply | BaseException):
+        return answer
+    return DiscoveryError(f"the discovery plug-in answered {type(answer).__name__} for {query.what}, not a Reply")
 
 
 def _request(query: Query, limit: float) -> tuple[httpx.Request, str]:

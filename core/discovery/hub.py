@@ -29,6 +29,7 @@ from ..timers import Cancel, Timers, run_logged
 from .belief import Belief, after_answer
 from .budget import BudgetLedger
 from .hub_thread import HubThread
+from .local import LocalRunner
 from .poller import Listener, Poller, tell
 
 __all__ = ["DiscoveryHub", "PollerRunner", "Subscription", "process_hub"]
@@ -122,6 +123,7 @@ class DiscoveryHub:
         self._thread: HubThread | None = None
         self._tls: ssl.SSLContext | None = None
         self._ledger = BudgetLedger()  # outlives the thread: so do the limits
+        self._local = LocalRunner()  # so does what hangs
         self._lock = threading.Lock()
         on_fork(self)
 
@@ -205,7 +207,7 @@ class DiscoveryHub:
 
     def _running(self) -> HubThread:
         if self._thread is None:
-            self._thread = HubThread(self._clock, self._ledger)
+            self._thread = HubThread(self._clock, self._ledger, self._local)
         return self._thread
 
     def _unused(self) -> HubThread | None:
@@ -245,6 +247,7 @@ class DiscoveryHub:
             atexit.unregister(self._thread.close)
         self._thread = None
         self._ledger.after_fork_in_child(self._clock.monotonic())
+        self._local.after_fork_in_child()
         self._inherited.update((key, shared.poller) for key, shared in self._shared.items())
         self._shared = {}
         self._timers = set()

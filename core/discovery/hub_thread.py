@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from ..clock import Clock
 from .budget import BudgetLedger, LocalBudgetKeeper
+from .local import LocalRunner
 from .poller import Poller
 
 __all__ = ["HubThread"]
@@ -62,18 +63,20 @@ class HubThread:
     Args:
         clock: Source of time.
         ledger: What was spent so far, for the rate budgets.
+        local: Runs what is not asked over HTTP.
 
     Raises:
         RuntimeError, OSError: The machine gives us no thread or no event loop.
     """
 
-    def __init__(self, clock: Clock, ledger: BudgetLedger) -> None:
+    def __init__(self, clock: Clock, ledger: BudgetLedger, local: LocalRunner) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event
         self._keeper: LocalBudgetKeeper
         self._tasks: dict[Poller, asyncio.Task[None]] = {}
         self._clock = clock
         self._ledger = ledger
+        self._local = local
         started = threading.Event()
         failed: list[Exception] = []
         self._thread = threading.Thread(
@@ -147,7 +150,7 @@ class HubThread:
     async def _poll(self, poller: Poller, tls: ssl.SSLContext) -> None:
         while True:
             try:
-                await poller.run(self._keeper, tls)
+                await poller.run(self._keeper, tls, self._local)
                 return
             except Exception as error:  # noqa: BLE001 - a mistake of ours: the others go on, and so does this one
                 where = "".join(traceback.format_tb(error.__traceback__))  # without the text, which may quote a secret

@@ -25,6 +25,7 @@ from ..interfaces.discovery import Discovery, PollContext
 from .belief import Belief, after_answer, after_failure, next_delay
 from .budget import BudgetKeeper
 from .conversation import converse, plugin_failure
+from .local import LocalRunner
 
 __all__ = ["Listener", "Poller", "tell"]
 
@@ -145,7 +146,7 @@ class Poller:
 
     # --- in the hub's thread -----------------------------------------------------------------------------------------
 
-    async def run(self, keeper: BudgetKeeper, tls: ssl.SSLContext) -> None:
+    async def run(self, keeper: BudgetKeeper, tls: ssl.SSLContext, local: LocalRunner) -> None:
         """Ask until that is hopeless; ends by cancellation."""
         event = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -159,7 +160,7 @@ class Poller:
         # No environment: a proxy meant for web pages must not see the control plane's tokens.
         async with httpx.AsyncHTTPTransport(limits=limits, verify=tls, trust_env=False) as http:
             while not self.belief.is_hopeless:
-                await self._ask_once(http, keeper)
+                await self._ask_once(http, local, keeper)
                 await self._rest(event)
 
     async def _rest(self, event: asyncio.Event) -> None:
@@ -174,11 +175,11 @@ class Poller:
                     event.clear()  # of a wish that was served meanwhile; a newer one sets it again after this
                     await event.wait()
 
-    async def _ask_once(self, http: httpx.AsyncBaseTransport, keeper: BudgetKeeper) -> None:
+    async def _ask_once(self, http: httpx.AsyncBaseTransport, local: LocalRunner, keeper: BudgetKeeper) -> None:
         context = self.begin()
         answer: Snapshot | DiscoveryError
         try:
-            answer = await converse(self.discovery, context, http, keeper, self.settings.timeout)
+            answer = await converse(self.discovery, context, http, local, keeper, self.settings.timeout)
         except DiscoveryError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - a mistake, ours or a plug-in's: the poller goes on

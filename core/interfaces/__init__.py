@@ -1,7 +1,16 @@
 """The contracts between the core and what is plugged into it."""
 
 from .balancer import ANY, Balancer, BuildContext, Load, Member, Picker, PickInfo
-from .discovery import AddressSource, Conversation, Discovery, EmptyAnswer, PollContext, Query, RateBudget
+from .discovery import (
+    AddressSource,
+    Conversation,
+    Discovery,
+    EmptyAnswer,
+    LocalQuery,
+    PollContext,
+    Query,
+    RateBudget,
+)
 from .emulator import ControlFault, Emulator, Instance
 from .provider import PLAIN_WIRE, Provider, ProviderFacts, Sign, Wire, http_verdict
 from .transport import Abort, AsyncBody, AsyncChannel, AsyncStreamed, Body, Channel, Streamed, Timeouts, Transport
@@ -25,6 +34,7 @@ __all__ = [
     "Emulator",
     "Instance",
     "Load",
+    "LocalQuery",
     "Member",
     "PickInfo",
     "Picker",

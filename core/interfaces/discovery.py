@@ -1,7 +1,8 @@
 """The Discovery contract: what to ask a control plane, and how to read its answer.
 
 A discovery is a conversation without I/O, in the manner of `httpx.Auth.auth_flow`: a generator yields a `Query`, is
-sent the `Reply`, and returns a `Snapshot`. One body serves sync code, async code and tests without a socket.
+sent the `Reply`, and returns a `Snapshot`. One body serves sync code, async code and tests without a socket. What is
+not asked over HTTP (a file, a name server) is a `LocalQuery`.
 
 The core owns everything else: the timer and its jitter, one question at a time, the last good list, what to believe,
 the rate budget, and who shares the answer. A discovery must not sleep, read a clock, or keep a list of its own.
@@ -9,7 +10,7 @@ the rate budget, and who shares the answer. A discovery must not sleep, read a c
 
 from __future__ import annotations
 
-from collections.abc import Generator, Hashable
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -17,7 +18,16 @@ from typing import Protocol, runtime_checkable
 from ..endpoint import Snapshot
 from ..message import Headers, Reply
 
-__all__ = ["AddressSource", "Conversation", "Discovery", "EmptyAnswer", "PollContext", "Query", "RateBudget"]
+__all__ = [
+    "AddressSource",
+    "Conversation",
+    "Discovery",
+    "EmptyAnswer",
+    "LocalQuery",
+    "PollContext",
+    "Query",
+    "RateBudget",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,31 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalQuery:
+    """One question that is not asked over HTTP: a file, a name server, a vendor's library that blocks.
+
+    The core calls `run` in a daemon thread and sends its `Reply` back. It has as long as a `Query` has (the setting
+    `discovery.timeout`); after that the thread is left alone, and its answer is dropped. As long as it hangs, the same
+    question (the same `what` of the same discovery) waits for it, and no second thread is started.
+
+    What `run` raises is thrown into the conversation: an `OSError` as a `TransportError`, anything else as it is. A
+    conversation that does not catch it ends: with a `DiscoveryError` (a refused credential, say) as its own failure,
+    with all others as a mistake of the plug-in.
+
+    Args:
+        what: What is asked, for error texts, such as `the file /etc/models.json`. Never holds a secret. Equal for equal
+            questions.
+        run: Asks, and gives the answer; status 200 if all is well. It may block. It must not rely on a thread of its
+            own: each run may have another.
+        budgets: The rate budgets that this question spends from. Default: none.
+    """
+
+    what: str
+    run: Callable[[], Reply] = field(repr=False)
+    budgets: tuple[RateBudget, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PollContext:
     """What a discovery may know when it is asked to poll.
 
@@ -78,7 +113,7 @@ class PollContext:
     reauthenticate: bool = False
 
 
-Conversation = Generator[Query, Reply, Snapshot]
+Conversation = Generator[Query | LocalQuery, Reply, Snapshot]
 """Yields queries, is sent replies, returns a snapshot.
 
 When a query gets no reply at all, the core throws `TransportError` into the generator: catch it to try another host,

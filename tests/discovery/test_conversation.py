@@ -33,6 +33,7 @@ from directlane import (
 from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.discovery.budget import LocalBudgetKeeper
 from directlane.core.discovery.conversation import MAX_ANSWER_BYTES, converse
+from directlane.core.discovery.local import LocalRunner
 from directlane.core.emulation.server import ServerReply, json_reply
 from directlane.core.interfaces.discovery import Discovery, Query, RateBudget
 
@@ -43,7 +44,7 @@ def ask(discovery: object, limit: float = 2.0) -> Snapshot:
     async def main() -> Snapshot:
         async with httpx.AsyncHTTPTransport(trust_env=False) as http:
             context, keeper = PollContext(SYSTEM_CLOCK.unix()), LocalBudgetKeeper(SYSTEM_CLOCK)
-            return await converse(cast("Discovery", discovery), context, http, keeper, limit)
+            return await converse(cast("Discovery", discovery), context, http, LocalRunner(), keeper, limit)
 
     return asyncio.run(main())
 

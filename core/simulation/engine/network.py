@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ...dispatch.call import Attempt, Call
 from ...errors import TransportError
-from ...interfaces.discovery import Query
+from ...interfaces.discovery import LocalQuery, Query
 from ...message import Reply
 from ...outcome import Outcome
 
@@ -55,6 +55,6 @@ class Network(Protocol):
 class ControlPlane(Protocol):
     """Whom discovery asks."""
 
-    def ask(self, query: Query) -> Told:
-        """A query leaves now."""
+    def ask(self, query: Query | LocalQuery) -> Told:
+        """A query leaves now. One that is local is not run: what it finds is for the control plane to say."""
         ...

@@ -11,14 +11,14 @@ from ...discovery.conversation import steps_of
 from ...discovery.poller import Poller
 from ...endpoint import Snapshot
 from ...errors import DiscoveryError, Phase, TransportError
-from ...interfaces.discovery import Query
+from ...interfaces.discovery import LocalQuery, Query
 from ...message import Reply
 from ..events import Events
 from .network import ControlPlane
 
 __all__ = ["VirtualPollers"]
 
-_Steps = Generator[Query, Reply | TransportError, Snapshot]
+_Steps = Generator[Query | LocalQuery, Reply | TransportError, Snapshot]
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +85,7 @@ class VirtualPollers:
         else:
             self._reserve(run, steps, query)
 
-    def _reserve(self, run: _Run, steps: _Steps, query: Query) -> None:
+    def _reserve(self, run: _Run, steps: _Steps, query: Query | LocalQuery) -> None:
         if run.is_over:
             return
         got = self._ledger.reserve(query.budgets, self._clock.monotonic())

@@ -9,7 +9,7 @@ import pytest
 
 from directlane.core.endpoint import Snapshot
 from directlane.core.errors import DiscoveryRefused, DiscoveryThrottled, DiscoveryUnreadable
-from directlane.core.interfaces import AddressSource, Discovery, EmptyAnswer, PollContext
+from directlane.core.interfaces import AddressSource, Discovery, EmptyAnswer, PollContext, Query
 from directlane.core.message import Reply
 from directlane.providers.alibaba_eas import AlibabaEasProvider
 
@@ -34,6 +34,7 @@ def talk(discovery: Discovery, *replies: Reply) -> tuple[list[str], Snapshot]:
     try:
         query = next(conversation)
         while True:
+            assert isinstance(query, Query)
             assert (query.method, query.headers, query.content, query.budgets) == ("GET", (), b"", ())
             asked.append(query.url)
             query = conversation.send(next(remaining))

@@ -14,7 +14,7 @@ import pytest
 from directlane.core.emulation import HANG, ProcessInstance, Status
 from directlane.core.endpoint import Endpoint, Snapshot
 from directlane.core.errors import DiscoveryRefused, DiscoveryThrottled, DiscoveryUnreadable
-from directlane.core.interfaces import ControlFault, Discovery, Emulator, PollContext
+from directlane.core.interfaces import ControlFault, Discovery, Emulator, PollContext, Query
 from directlane.core.message import Reply, Request, headers_from
 from directlane.providers.alibaba_eas import AlibabaEasProvider
 from directlane.providers.alibaba_eas.emulator import EMULATED_TOKEN, EasEmulator
@@ -45,6 +45,7 @@ def discover(client: httpx.Client) -> Callable[[Discovery], Snapshot]:
         try:
             query = next(conversation)
             while True:
+                assert isinstance(query, Query)
                 found = client.request(query.method, query.url, headers=list(query.headers))
                 query = conversation.send(Reply(found.status_code, headers_from(found.headers.items()), found.content))
         except StopIteration as end:

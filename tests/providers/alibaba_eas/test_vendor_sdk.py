@@ -11,7 +11,7 @@ import pytest
 
 from directlane import Client
 from directlane.core.emulation import Status
-from directlane.core.interfaces import PollContext
+from directlane.core.interfaces import PollContext, Query
 from directlane.core.message import Reply, Request
 from directlane.providers.alibaba_eas import AlibabaEasProvider
 from directlane.providers.alibaba_eas.emulator import EMULATED_TOKEN, EasEmulator
@@ -32,7 +32,9 @@ def by_hand(emulator: EasEmulator, bodies: list[str], scheme: str) -> list[tuple
     answers: list[tuple[int, object]] = []
     with httpx.Client(trust_env=False) as client:
         conversation = provider.discovery().poll(PollContext(time.time()))
-        found = client.get(next(conversation).url)
+        query = next(conversation)
+        assert isinstance(query, Query)
+        found = client.get(query.url)
         with pytest.raises(StopIteration) as end:
             conversation.send(Reply(found.status_code, content=found.content))
         (endpoint,) = end.value.value.endpoints

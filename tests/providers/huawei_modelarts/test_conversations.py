@@ -85,6 +85,7 @@ def talk(
     try:
         query = next(conversation)
         while True:
+            assert isinstance(query, Query)
             told.queries.append(query)
             answer = waiting.pop(0)
             query = conversation.throw(answer) if isinstance(answer, TransportError) else conversation.send(answer)

@@ -92,8 +92,9 @@ def ask(
     """One conversation of the provider with the cloud."""
     conversation = provider.discovery().poll(PollContext(clock.unix(), reauthenticate=reauthenticate))
     try:
-        query: Query = next(conversation)
+        query = next(conversation)
         while True:
+            assert isinstance(query, Query)
             try:
                 reply = http.request(query.method, query.url, headers=list(query.headers), content=query.content)
             except httpx.TransportError as error:

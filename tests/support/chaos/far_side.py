@@ -31,7 +31,7 @@ from directlane import (
     http_verdict,
 )
 from directlane.core.dispatch.call import Attempt, Call
-from directlane.core.interfaces.discovery import Query, RateBudget
+from directlane.core.interfaces.discovery import LocalQuery, Query, RateBudget
 from directlane.core.message import Headers, Request
 from directlane.core.outcome import REAUTHENTICATE
 from directlane.core.retry_after import retry_after
@@ -298,8 +298,9 @@ class FarSide:
 
     # --- the control plane ------------------------------------------------------------------------------------------
 
-    def ask(self, query: Query) -> Told:
+    def ask(self, query: Query | LocalQuery) -> Told:
         """A query leaves now."""
+        assert isinstance(query, Query), "a control plane is asked over HTTP"
         chance, now = self.chance, self.events.now
         plane = self.planes[query.url]
         if now < plane.busy_until:
