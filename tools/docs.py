@@ -66,7 +66,24 @@ How values are written:
 - **`${NAME}`** may stand in any text, and alone in the place of a number or of true and false. The variable must be
   set. For a plain `${` write `$${`.
 
-The top level has three tables: [`plugins`](#plugins), [`discovery`](#discovery) and [`services`](#services).
+The top level has three tables, [`plugins`](#plugins), [`discovery`](#discovery) and [`services`](#services), and one
+text, [`store`](#store).
+"""
+
+_STORE = """\
+## `store`
+
+Where processes share rate budgets and lists of endpoints: `store = "kind:place"`, or a URL whose scheme says the kind.
+It stands at the top of the file, before the first table. Default: nowhere, so each process asks for itself. A password
+in a URL is written as `${NAME}`; its special characters must be percent-encoded. See [many
+processes](../how-to/many-processes.md).
+
+```toml
+store = "sqlite:"                    # a private file in this user's runtime directory
+
+[services.scorecard]
+routes = [{ provider = "static", addresses = ["http://127.0.0.1:8000"] }]
+```
 """
 
 _SERVICES = """\
@@ -98,10 +115,11 @@ endpoint to offer.
 def configuration_page(registry: Registry | None = None) -> str:
     """The page for these plug-ins. Default: the built-in ones, so that it does not depend on what else is installed."""
     if registry is None:
-        registry = load_plugins(only=["alibaba_eas", "huawei_modelarts", "static", "balancers", "transports"])
+        registry = load_plugins(only=["alibaba_eas", "huawei_modelarts", "static", "balancers", "transports", "stores"])
     parts = [
         _HEAD,
         f"## `plugins`\n\n{_doc(PluginSettings)}\n\n{_fields(PluginSettings)}",
+        *_stores(registry),
         f"## `discovery`\n\n{_doc(DiscoverySettings)} Also allowed in a service.\n\n{_fields(DiscoverySettings)}",
         _SERVICES.format(balancer=DEFAULT_BALANCER, transport=DEFAULT_TRANSPORT) + _rows(CallSettings),
         *_nested(CallSettings, level=3),
@@ -119,6 +137,13 @@ def configuration_page(registry: Registry | None = None) -> str:
     for title, models in (("Balancers", registry.balancers), ("Transports", registry.transports)):
         parts += _named(title, models)
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _stores(registry: Registry) -> Iterator[str]:
+    yield _STORE
+    for kind, store in sorted(registry.stores.items()):
+        words = "".join(f" `{scheme}://...`" for scheme in store.schemes)
+        yield f"### `{kind}`\n\n{_sentence(store.summary)}{f' Written as a URL:{words}.' if words else ''}\n"
 
 
 def _named(title: str, models: Mapping[str, type[BaseModel]]) -> Iterator[str]:
@@ -330,6 +355,10 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "Writing a balancer": ("", ("Balancer", "BuildContext", "Member", "Picker", "PickInfo")),
+    "Writing a store": (
+        "See [many processes](../how-to/many-processes.md).",
+        ("Store", "StoreUnavailable", "StoreRefused", "Lease", "Permit", "Saved"),
+    ),
     "Writing a transport": (
         "",
         ("Transport", "Channel", "AsyncChannel", "Timeouts", "Abort", "Streamed", "AsyncStreamed", "Body", "AsyncBody"),

@@ -27,6 +27,7 @@ from .output import say_error, write_json
 from .providers import providers
 from .schema import schema
 from .simulate import simulate_command
+from .stores import stores
 from .transports import transports
 
 __all__ = ["app"]
@@ -108,5 +109,17 @@ def app(ctx: click.Context, *, verbose: bool) -> None:
         logger.addHandler(logging.NullHandler())
 
 
-for _command in (demo, check, endpoints, call, providers, balancers, transports, schema, emulate, simulate_command):
+for _command in (
+    demo,
+    check,
+    endpoints,
+    call,
+    providers,
+    balancers,
+    transports,
+    stores,
+    schema,
+    emulate,
+    simulate_command,
+):
     app.add_command(_command)

@@ -43,6 +43,7 @@ def check(*, config_file: str, as_json: bool) -> None:
 def _facts(config: Config) -> dict[str, object]:
     return {
         "config": config.source,
+        "store": None if config.store is None else str(config.store),
         "services": [_service_facts(plan) for plan in config.services.values()],
         "warnings": [
             {"path": problem.path, "line": problem.line, "column": problem.column, "message": problem.message}
@@ -80,6 +81,8 @@ def _show(config: Config) -> None:
     out = console()
     count = len(config.services)
     out.print(Text.assemble(("✓ ", "bold green"), (config.source, "bold"), f": {count} service{'s' * (count != 1)}"))
+    if config.store is not None:
+        out.print(Text.assemble(("  shares through ", "dim"), str(config.store)))
     for plan in config.services.values():
         out.print()
         limits = f"{plan.balancer.kind} over {plan.transport.kind}"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import ConfigError, ConfigProblem
 from ..fields import SecretContext
 from ..interfaces.balancer import Balancer
+from ..interfaces.store import Store
 from ..interfaces.transport import Transport
 from ..plugins.registry import Registry, load_plugins, nearest
 from .expand import expand
@@ -31,6 +32,7 @@ from .model import (
 from .path import KeyPath, Position, format_path
 from .read import RawFile, read_file
 from .shape import literal_secrets
+from .store import has_clear_password, is_word, not_an_address, open_store, stores_by_word
 
 __all__ = ["DEFAULT_BALANCER", "DEFAULT_TRANSPORT", "load_data", "load_file", "read_file"]
 
@@ -39,13 +41,16 @@ DEFAULT_TRANSPORT = "auto"
 
 _MAX_NAME = 100
 _SHORTEST_MASKED = 4
-_TOP_KEYS = ("plugins", "discovery", "services")
+_IN_CLEAR = "a secret stands here in clear; write it as ${NAME} or file:PATH"
+_URL_IN_CLEAR = "a password stands here in clear; write it as ${NAME}"
+_TOP_KEYS = ("plugins", "store", "discovery", "services")
 _SERVICE_KEYS = ("routes", "balancer", "transport", "discovery")
 _NO_SERVICE = "there is no service; add a table such as [services.scorecard]"
 _NOBODY_SERVES = "every route has weight 0, or is a mirror; give one a weight of 1 or more, and no `mirror`"
 _NO_ROUTE = "the service has no route; add at least one, such as [[{path}]] with a provider"
 
 _Table = Mapping[str, object]
+_T = TypeVar("_T")
 _M = TypeVar("_M", bound=BaseModel)
 
 
@@ -94,6 +99,7 @@ class _Reader:
         self._given_registry = registry
         self._registry = registry or Registry()
         self._context = SecretContext(raw.folder)
+        self._environment = environment
         self._problems: list[ConfigProblem] = []
         self._warnings: list[ConfigProblem] = []
         expansion = expand(raw.data, environment)
@@ -108,10 +114,11 @@ class _Reader:
             if key not in _TOP_KEYS:
                 self._problem((key,), unknown_key(key, _TOP_KEYS))
         self._load_plugins()
+        store = self._store()
         services = self._services()
         if self._problems:
             raise ConfigError(self._raw.source, _in_order(self._problems))
-        return Config(self._raw.source, services, tuple(_in_order(self._warnings)))
+        return Config(self._raw.source, services, tuple(_in_order(self._warnings)), store)
 
     # --- the parts of the file ----------------------------------------------------------------------------------------
 
@@ -137,6 +144,34 @@ class _Reader:
             if name not in known:
                 # One file may serve machines with different plug-ins.
                 self._warnings.append(self._at(("plugins", "block", index), _unknown("plug-in", name, known)))
+
+    def _store(self) -> Store | None:
+        path: KeyPath = ("store",)
+        if "store" not in self._data or path in self._unexpanded:
+            return None
+        text, words = self._data["store"], stores_by_word(self._registry.stores)
+        if not isinstance(text, str):
+            self._problem(path, not_an_address("", words))
+            return None
+        word, colon, _ = str(text).partition(":")
+        if not (colon and is_word(word)):
+            self._problem(path, not_an_address(text, words))
+            return None
+        store = self._find("store", word, words, path)
+        if store is None:
+            return None
+        try:
+            opened = open_store(store, str(text), self._environment)
+        except ValueError as error:
+            self._problem(path, str(error))
+            return None
+        except Exception as error:  # noqa: BLE001 - a plug-in's class may raise anything
+            # Only the type: the text may hold a password.
+            self._problem(path, f"{store.__name__}.open failed with {type(error).__name__}; this is a bug in it")
+            return None
+        if has_clear_password(str(self._raw.data["store"])):
+            self._warnings.append(self._at(path, _URL_IN_CLEAR))
+        return opened
 
     def _services(self) -> dict[str, ServicePlan]:
         defaults = self._data.get("discovery", {})
@@ -251,7 +286,7 @@ class _Reader:
 
     # --- values -------------------------------------------------------------------------------------------------------
 
-    def _find(self, what: str, name: object, known: Mapping[str, type[_M]], path: KeyPath) -> type[_M] | None:
+    def _find(self, what: str, name: object, known: Mapping[str, type[_T]], path: KeyPath) -> type[_T] | None:
         """What a plug-in brings under this name; None after a problem was noted."""
         if path in self._unexpanded:
             return None
@@ -300,8 +335,7 @@ class _Reader:
             mistakes = [((), f"the checks of {model.__name__} failed with {type(error).__name__}; this is a bug in it")]
         else:
             for place in literal_secrets(made, path):
-                message = "a secret stands here in clear; write it as ${NAME} or file:PATH"
-                self._warnings.append(self._at(place, message))
+                self._warnings.append(self._at(place, _IN_CLEAR))
             return made
         for below, message in mistakes:
             if not self._follows_from_unexpanded((*path, *below), is_whole=not below):

@@ -17,6 +17,7 @@ from ..errors import ConfigProblem
 from ..fields import Duration
 from ..interfaces.balancer import Balancer
 from ..interfaces.provider import Provider
+from ..interfaces.store import Store
 from ..interfaces.transport import Transport
 from ..syntax import is_token
 from .affinity import AffinitySettings
@@ -241,8 +242,10 @@ class Config:
         source: The file it came from, or a word for where it came from.
         services: By name, in the order of the file.
         warnings: What works and should be better, such as a secret that stands in clear.
+        store: What this process shares with others through; None: nothing is shared.
     """
 
     source: str
     services: Mapping[str, ServicePlan]
     warnings: tuple[ConfigProblem, ...] = ()
+    store: Store | None = None

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from ..plugins.registry import Registry
 from .load import DEFAULT_BALANCER, DEFAULT_TRANSPORT
 from .model import CallSettings, DiscoverySettings, PluginSettings, RouteSettings
+from .store import store_pattern
 
 __all__ = ["json_schema"]
 
@@ -53,6 +54,7 @@ class _Writer:
             "type": "object",
             "properties": {
                 "plugins": self._of(PluginSettings),
+                "store": self._store(),
                 "discovery": self._of(DiscoverySettings),
                 "services": {
                     "description": "The services, by the name that callers use.",
@@ -76,6 +78,16 @@ class _Writer:
             "title": "directlane configuration",
             **cast("_Schema", _with_references(body)),
             "$defs": definitions,
+        }
+
+    def _store(self) -> _Schema:
+        stores = self._registry.stores
+        return {
+            "description": "Where processes share budgets and lists: `kind:place`, or a URL. Default: nowhere.",
+            "type": "string",
+            # Without any store there is nothing that could stand here.
+            **({"pattern": store_pattern(stores)} if stores else {"pattern": "^$", "minLength": 1}),
+            "examples": ["sqlite:", "redis://:${REDIS_PASSWORD}@redis.internal:6379/0"],
         }
 
     def _used(self, body: _Schema) -> dict[str, _Schema]:

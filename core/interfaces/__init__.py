@@ -13,6 +13,7 @@ from .discovery import (
 )
 from .emulator import ControlFault, Emulator, Instance
 from .provider import PLAIN_WIRE, Provider, ProviderFacts, Sign, Wire, http_verdict
+from .store import Lease, Permit, Saved, Store, StoreRefused, StoreUnavailable
 from .transport import Abort, AsyncBody, AsyncChannel, AsyncStreamed, Body, Channel, Streamed, Timeouts, Transport
 
 __all__ = [
@@ -33,9 +34,11 @@ __all__ = [
     "EmptyAnswer",
     "Emulator",
     "Instance",
+    "Lease",
     "Load",
     "LocalQuery",
     "Member",
+    "Permit",
     "PickInfo",
     "Picker",
     "PollContext",
@@ -43,7 +46,11 @@ __all__ = [
     "ProviderFacts",
     "Query",
     "RateBudget",
+    "Saved",
     "Sign",
+    "Store",
+    "StoreRefused",
+    "StoreUnavailable",
     "Streamed",
     "Timeouts",
     "Transport",

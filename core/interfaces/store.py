@@ -14,7 +14,7 @@ Methods block, briefly, and may be called from any thread. They are never called
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -95,19 +95,34 @@ class Store(ABC):
     """The word before the colon in `store = "kind:place"`."""
     summary: ClassVar[str]
     """One line for lists."""
+    schemes: ClassVar[tuple[str, ...]] = ()
+    """URL schemes that name this store too, such as `redis` and `rediss`. `open` gets such a URL whole."""
 
     @classmethod
     @abstractmethod
     def open(cls, place: str, environment: Mapping[str, str]) -> Self:
-        """The store that `kind:place` names. Does no I/O.
+        """The store that the setting `store` names. Does no I/O.
 
         Args:
-            place: What stands after the colon; may be empty.
+            place: What stands after the colon; may be empty. If the word before the colon is one of `schemes`, the
+                whole text.
             environment: For defaults, such as the user's runtime directory; usually `os.environ`.
 
         Raises:
-            ValueError: There can be no such place. The text says what to write.
+            ValueError: There can be no such place, or a library is missing. The text says what to write or to install.
         """
+
+    @property
+    @abstractmethod
+    def identity(self) -> Hashable:
+        """Equal for two stores that are the same place, however it was written. No secret is in it."""
+
+    def __str__(self) -> str:
+        """The place as people may see it: no secret is in it."""
+        return f"{self.kind}:"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
 
     @abstractmethod
     def lease(self, name: str, holder: str, ttl: float) -> Lease | float:

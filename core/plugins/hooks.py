@@ -20,6 +20,7 @@ import pluggy
 from ..interfaces.balancer import Balancer
 from ..interfaces.emulator import Emulator
 from ..interfaces.provider import Provider
+from ..interfaces.store import Store
 from ..interfaces.transport import Transport
 
 __all__ = ["GROUP", "HOOK_VERSION", "Hooks", "MakeEmulator", "ProviderPlugin", "hookimpl", "hookspec"]
@@ -87,4 +88,14 @@ class Hooks:
             @directlane.hookimpl
             def directlane_transports():
                 return [QuicTransport]
+        """
+
+    @hookspec
+    def directlane_stores(self) -> Iterable[type[Store]]:  # type: ignore[empty-body]  # a hookspec has no body
+        """Stores.
+
+        Example:
+            @directlane.hookimpl
+            def directlane_stores():
+                return [EtcdStore]
         """

@@ -1,7 +1,7 @@
 """Finds the installed plug-ins and holds what they bring.
 
-One broken plug-in is remembered with its name, distribution and reason; the others go on. Built-in providers, balancers
-and transports come through the same entry points as everybody's.
+One broken plug-in is remembered with its name, distribution and reason; the others go on. Built-in providers,
+balancers, transports and stores come through the same entry points as everybody's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pluggy
 from ..errors import PluginError
 from ..interfaces.balancer import Balancer
 from ..interfaces.provider import Provider, ProviderFacts
+from ..interfaces.store import Store
 from ..interfaces.transport import Transport
 from .hooks import GROUP, Hooks, ProviderPlugin
 
@@ -25,6 +26,8 @@ __all__ = ["BrokenPlugin", "Registered", "Registry", "load_plugins", "nearest"]
 
 RESERVED_ROUTE_FIELDS = frozenset({"provider", "name", "weight", "tier"})
 """Field names that belong to every route; a provider's model must not use them."""
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 _T = TypeVar("_T")
 
@@ -62,8 +65,9 @@ class Registry:
     providers: dict[str, ProviderPlugin] = field(default_factory=dict[str, ProviderPlugin])
     balancers: dict[str, type[Balancer]] = field(default_factory=dict[str, type[Balancer]])
     transports: dict[str, type[Transport]] = field(default_factory=dict[str, type[Transport]])
+    stores: dict[str, type[Store]] = field(default_factory=dict[str, type[Store]])
     origins: dict[tuple[str, str], Registered] = field(default_factory=dict[tuple[str, str], Registered])
-    """Keyed by what it is (`provider`, `balancer`, `transport`) and its name."""
+    """Keyed by what it is (`provider`, `balancer`, `transport`, `store`) and its name."""
     broken: list[BrokenPlugin] = field(default_factory=list[BrokenPlugin])
     skipped: list[Registered] = field(default_factory=list[Registered])
     """Installed, and not loaded because of `only` or `block`."""
@@ -129,7 +133,7 @@ def _imported(point: EntryPoint) -> object:
 
 def _take_in(registry: Registry, plugin: object, origin: Registered) -> None:
     origins = registry.origins
-    providers, balancers, transports = _call_hooks(plugin)
+    providers, balancers, transports, stores = _call_hooks(plugin)
     # Everything is checked before anything is kept.
     new_providers: dict[str, ProviderPlugin] = {}
     for record in providers:
@@ -150,15 +154,27 @@ def _take_in(registry: Registry, plugin: object, origin: Registered) -> None:
         present = registry.transports | new_transports
         transport = _checked("transport", item, Transport, present, origins)  # type: ignore[type-abstract]
         new_transports[transport.kind] = transport
+    new_stores: dict[str, type[Store]] = {}
+    for item in stores:
+        there = registry.stores | new_stores
+        store = _checked("store", item, Store, there, origins)  # type: ignore[type-abstract]
+        _check_schemes(store, there)
+        new_stores[store.kind] = store
     registry.providers |= new_providers
     registry.balancers |= new_balancers
     registry.transports |= new_transports
-    for what, kinds in (("provider", new_providers), ("balancer", new_balancers), ("transport", new_transports)):
+    registry.stores |= new_stores
+    for what, kinds in (
+        ("provider", new_providers),
+        ("balancer", new_balancers),
+        ("transport", new_transports),
+        ("store", new_stores),
+    ):
         origins |= {(what, kind): origin for kind in kinds}
 
 
-def _call_hooks(plugin: object) -> tuple[list[object], list[object], list[object]]:
-    """What the plug-in's hooks return: providers, balancers, transports. Nothing is checked yet."""
+def _call_hooks(plugin: object) -> tuple[list[object], list[object], list[object], list[object]]:
+    """What the plug-in's hooks return: providers, balancers, transports, stores. Nothing is checked yet."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Hooks)
     try:
@@ -174,6 +190,7 @@ def _call_hooks(plugin: object) -> tuple[list[object], list[object], list[object
         _results(manager.hook.directlane_providers),
         _results(manager.hook.directlane_balancers),
         _results(manager.hook.directlane_transports),
+        _results(manager.hook.directlane_stores),
     )
 
 
@@ -239,6 +256,18 @@ def _checked(
         by = f"by {other.plugin!r} of {other.distribution}" if other is not None else "by this plug-in"
         raise _Unusable(f"{what} {kind!r} is already brought {by}")
     return model
+
+
+def _check_schemes(store: type[Store], taken: Mapping[str, type[Store]]) -> None:
+    schemes = cast("object", store.schemes)
+    if not isinstance(schemes, tuple) or not all(
+        isinstance(word, str) and _SCHEME.fullmatch(word) for word in cast("tuple[object, ...]", schemes)
+    ):
+        raise _Unusable(f"store {store.kind!r} needs `schemes` that is a tuple of URL schemes in small letters")
+    words = {word: other.kind for other in taken.values() for word in (other.kind, *other.schemes)}
+    for word in (store.kind, *store.schemes):
+        if word in words:
+            raise _Unusable(f"store {store.kind!r} names {word!r}, which is a word of store {words[word]!r}")
 
 
 def _check_provider(model: type[Provider]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -54,6 +54,7 @@ class MemoryStore(Store):
         self._spent: dict[str, _Spent] = {}
         self._published: dict[str, _Published] = {}
         self._numbers = itertools.count(1)
+        self._place = object()  # nobody else has the same memory
         self._lock = threading.Lock()
         on_fork(self)
 
@@ -63,6 +64,10 @@ class MemoryStore(Store):
         if place:
             raise ValueError(f"a memory store has no place, so write 'memory:' without {place!r}")
         return cls()
+
+    @property
+    def identity(self) -> Hashable:
+        return self.kind, self._place
 
     def after_fork_in_child(self) -> None:
         """The child goes on with a copy: another thread of the parent may have held the lock."""

@@ -9,12 +9,13 @@ Not for network file systems: the write-ahead log of SQLite needs shared memory.
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -68,6 +69,13 @@ class SqliteStore(Store):
                 f"{place!r} is not an absolute path; write one, such as 'sqlite:/run/scorecard/store.sqlite'"
             )
         return cls(path)
+
+    @property
+    def identity(self) -> Hashable:
+        return self.kind, os.path.realpath(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.path}"
 
     def after_fork_in_child(self) -> None:
         """A connection must not be used, nor closed, by a child."""

@@ -31,6 +31,7 @@ COMMANDS = (
     "providers",
     "balancers",
     "transports",
+    "stores",
     "schema",
     "emulate",
     "simulate",
@@ -206,7 +207,13 @@ class TestLists:
         assert {"weighted_round_robin", "random"} <= names
         assert {row["name"] for row in as_json(run("transports", "--json"))["transports"]} >= {"httpx"}
 
-    @pytest.mark.parametrize("command", ["providers", "balancers", "transports"])
+    def test_stores(self) -> None:
+        rows = {row["name"]: row for row in as_json(run("stores", "--json"))["stores"]}
+        assert rows.keys() >= {"memory", "sqlite"}
+        assert rows["sqlite"]["schemes"] == []
+        assert rows["sqlite"]["from"].startswith("directlane ")
+
+    @pytest.mark.parametrize("command", ["providers", "balancers", "transports", "stores"])
     def test_as_a_table(self, command: str) -> None:
         result = run(command)
         assert result.exit_code == 0

@@ -37,8 +37,8 @@ def test_made_pages_are_up_to_date() -> None:
 
 
 def test_every_plug_in_has_a_heading() -> None:
-    registry = load_plugins(only=["alibaba_eas", "huawei_modelarts", "static", "balancers", "transports"])
-    kinds = {*registry.providers, *registry.balancers, *registry.transports}
+    registry = load_plugins(only=["alibaba_eas", "huawei_modelarts", "static", "balancers", "transports", "stores"])
+    kinds = {*registry.providers, *registry.balancers, *registry.transports, *registry.stores}
     assert kinds <= {heading.strip("`") for heading in _page("reference/configuration.md").headings()}
 
 
