@@ -342,6 +342,7 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             *("Provider", "ProviderFacts", "Wire", "http_verdict", "Discovery", "Conversation", "Query"),
             *(
                 "LocalQuery",
+                "Upkeep",
                 "RateBudget",
                 "PollContext",
                 "AddressSource",

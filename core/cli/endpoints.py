@@ -74,19 +74,23 @@ def _wait(services: list[Service]) -> None:
 
 
 def _is_settled(service: Service) -> bool:
-    if not all(route.belief.questions for route in service.routes):
+    if not all(share.belief.questions for route in service.routes for share in route.shares):
         return False
     return bool(service.endpoints()) or all(_is_final(route) for route in service.routes)
 
 
 def _is_final(route: Route) -> bool:
     """Whether asking again brings nothing: a refused credential, or a list that was written by hand."""
-    return route.belief.is_hopeless or route.belief.ask_again_in == float("inf")
+    if route.upkeep is not None and not route.upkeep.is_ready:
+        return route.is_hopeless
+    return route.is_hopeless or route.belief.ask_again_in == float("inf")
 
 
 def _problem(route: Route) -> str | None:
     if route.fault is not None:
         return str(route.fault)
+    if route.upkeep is not None and route.upkeep.belief.error is not None:
+        return f"upkeep: {route.upkeep.belief.error}"
     if route.belief.error is not None:
         return str(route.belief.error)
     if route.belief.endpoints:

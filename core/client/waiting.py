@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,21 +15,25 @@ import anyio.to_thread
 
 from ..discovery.hub import Subscription
 from ..dispatch.call import Queue
+from ..dispatch.route import Route
 
 __all__ = ["wait_ready", "wait_ready_async", "wait_served", "wait_served_async", "wait_turn", "wait_turn_async"]
 
 
-def wait_ready(subscription: Subscription, timeout: float, *, or_asked: bool = False) -> bool:
-    """Block until the route has endpoints; see `Poller.wait_ready`."""
-    return subscription.wait_ready(timeout, or_asked=or_asked)
+def wait_ready(route: Route, timeout: float, *, or_asked: bool = False) -> bool:
+    """Block until the route has endpoints, and what its calls need; see `Poller.wait_ready`."""
+    ends_at = time.monotonic() + timeout
+    for share in route.shares:
+        share.wait_ready(max(0.0, ends_at - time.monotonic()), or_asked=or_asked)
+    return route.is_ready
 
 
-async def wait_ready_async(subscription: Subscription, timeout: float, *, or_asked: bool = False) -> bool:
+async def wait_ready_async(route: Route, timeout: float, *, or_asked: bool = False) -> bool:
     """As `wait_ready`, without blocking the event loop."""
-    if subscription.belief.endpoints:
+    if route.is_ready:
         return True
     return await anyio.to_thread.run_sync(
-        partial(subscription.wait_ready, timeout, or_asked=or_asked), abandon_on_cancel=True
+        partial(wait_ready, route, timeout, or_asked=or_asked), abandon_on_cancel=True
     )
 
 

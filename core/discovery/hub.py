@@ -24,13 +24,14 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..config.model import DiscoverySettings
 from ..endpoint import Snapshot
 from ..forks import on_fork
-from ..interfaces.discovery import AddressSource, Discovery, PollContext
+from ..interfaces.discovery import AddressSource, Discovery, PollContext, Upkeep
 from ..timers import Cancel, Timers, run_logged
 from .belief import Belief, after_answer
 from .budget import BudgetLedger
 from .hub_thread import HubThread
 from .local import LocalRunner
 from .poller import Listener, Poller, tell
+from .upkeep import UpkeepPoller
 
 __all__ = ["DiscoveryHub", "PollerRunner", "Subscription", "process_hub"]
 
@@ -43,6 +44,11 @@ class Subscription(Protocol):
     @property
     def belief(self) -> Belief:
         """What is known now."""
+        ...
+
+    @property
+    def is_ready(self) -> bool:
+        """See `Poller.is_ready`."""
         ...
 
     def ask_soon(self, *, reauthenticate: bool = False) -> int:
@@ -143,13 +149,30 @@ class DiscoveryHub:
             tell(listener, fixed)
             return _Fixed(fixed)
         key = (discovery.identity, settings)
+        make = partial(Poller, name, discovery, settings, self._clock, self._random)
+        return self._share(key, make, listener)
+
+    def keep(self, name: str, upkeep: Upkeep, settings: DiscoverySettings, listener: Listener) -> Subscription:
+        """A share in the poller that runs this upkeep: one for each process, whatever else is shared.
+
+        Args:
+            name: Who needs it, for log lines.
+            upkeep: What to keep fresh.
+            settings: How to ask.
+            listener: Called when it has succeeded for the first time; as for `subscribe`.
+        """
+        key = ("upkeep", upkeep.identity, settings)
+        make = partial(UpkeepPoller, name, upkeep, settings, self._clock, self._random)
+        return self._share(key, make, listener)
+
+    def _share(self, key: Hashable, make: Callable[[], Poller], listener: Listener) -> Subscription:
         with self._lock:
             start = self._starter()
             shared = self._shared.get(key)
             if shared is None:
                 poller = self._inherited.pop(key, None)
                 if poller is None:
-                    poller = Poller(name, discovery, settings, self._clock, self._random)
+                    poller = make()
                 shared = self._shared[key] = _Shared(poller, set())
                 start(poller)
             share = _Share(self, key, shared.poller, listener)
@@ -266,6 +289,10 @@ class _Share:
     def belief(self) -> Belief:
         return self._poller.belief
 
+    @property
+    def is_ready(self) -> bool:
+        return self._poller.is_ready
+
     def ask_soon(self, *, reauthenticate: bool = False) -> int:
         return self._poller.ask_soon(reauthenticate=reauthenticate)
 
@@ -286,6 +313,10 @@ class _Fixed:
     def __init__(self, belief: Belief) -> None:
         self.belief = belief
 
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.belief.endpoints)
+
     def ask_soon(self, *, reauthenticate: bool = False) -> int:
         del reauthenticate
         return 0
@@ -296,7 +327,7 @@ class _Fixed:
 
     def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
         del timeout, or_asked
-        return bool(self.belief.endpoints)
+        return self.is_ready
 
     def release(self) -> None:
         pass

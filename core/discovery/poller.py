@@ -27,14 +27,14 @@ from .budget import BudgetKeeper
 from .conversation import converse, plugin_failure
 from .local import LocalRunner
 
-__all__ = ["Listener", "Poller", "tell"]
+__all__ = ["EARLY", "Listener", "Poller", "tell"]
 
 _log = logging.getLogger("directlane.discovery")
 
 Listener = Callable[[Belief], None]
 """Told of each belief that has another list. Must be quick and must not raise."""
 
-_EARLY = 0.2
+EARLY = 0.2
 """An early question comes after this share of the interval at the soonest; each one that brings no news doubles it. So
 an instance that is dead and stays listed cannot eat up a rate budget."""
 
@@ -132,11 +132,16 @@ class Poller:
         """
         with self._changed:
             self._changed.wait_for(lambda: self._is_settled(or_asked=or_asked), timeout)
-            return bool(self.belief.endpoints)
+            return self.is_ready
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what was asked for is there."""
+        return bool(self.belief.endpoints)
 
     def _is_settled(self, *, or_asked: bool) -> bool:
         belief = self.belief
-        return bool(belief.endpoints) or belief.is_hopeless or self._is_over or (or_asked and belief.questions > 0)
+        return self.is_ready or belief.is_hopeless or self._is_over or (or_asked and belief.questions > 0)
 
     def retire(self) -> None:
         """Nobody wants to know any more: let go who still waits."""
@@ -220,13 +225,17 @@ class Poller:
 
         Infinity: never.
         """
-        belief, interval = self.belief, self.settings.interval
-        delay = next_delay(belief, self._random, interval=interval, jitter=self.settings.jitter)
+        belief = self.belief
+        delay = next_delay(belief, self._random, interval=self.settings.interval, jitter=self.settings.jitter)
         if belief.is_hopeless:
             return math.inf, math.inf
         if isinstance(belief.error, DiscoveryThrottled):
             return delay, delay  # no wish makes it sooner
-        return min(delay, interval * _EARLY * 2.0 ** min(self._fruitless, 8)), delay
+        return min(delay, self._gap()), delay
+
+    def _gap(self) -> float:
+        """Seconds between a question and the next one, if that is wanted."""
+        return self.settings.interval * EARLY * 2.0 ** min(self._fruitless, 8)
 
     @property
     def is_wanted(self) -> bool:
@@ -234,7 +243,7 @@ class Poller:
         return self._wanted != self._begun
 
     def _publish(self, before: Belief, after: Belief, *, was_wanted: bool) -> None:
-        _log_change(self.name, before, after)
+        self._log_change(before, after)
         is_news = after.snapshot is not None and (before.snapshot is None or before.endpoints != after.endpoints)
         self._fruitless = self._fruitless + 1 if was_wanted and not is_news else 0
         with self._telling:
@@ -246,6 +255,9 @@ class Poller:
                 self._is_renewing = False
                 self._served = self._begun if not after.is_hopeless else self._wanted
                 self._changed.notify_all()
+
+    def _log_change(self, before: Belief, after: Belief) -> None:
+        _log_change(self.name, before, after)
 
 
 def _log_change(name: str, before: Belief, after: Belief) -> None:

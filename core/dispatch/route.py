@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -105,7 +106,11 @@ RouteMember: TypeAlias = PoolMember[Lane]
 
 
 class Route:
-    """One way to a service, alive: its provider, its pool and its share in a poller."""
+    """One way to a service, alive: its provider, its pool and its shares in pollers.
+
+    The pool gets its list when the upkeep, if there is one, has succeeded once: before that, calls would be refused.
+    The list and the upkeep may come in any thread, so they meet under `_taking`.
+    """
 
     def __init__(self, plan: RoutePlan, service: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
         self.plan = plan
@@ -131,9 +136,22 @@ class Route:
         self._clock = clock
         self.fault: PluginError | None = None
         """What the provider's plug-in did wrong with the last list; None if nothing."""
-        self.subscription: Subscription = hub.subscribe(
-            f"{service.name}/{plan.name}", plan.provider.discovery(), service.discovery, self._take
-        )
+        self._taking = threading.Lock()
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._is_kept = False
+        name, settings, upkeep = f"{service.name}/{plan.name}", service.discovery, plan.provider.upkeep()
+        self.upkeep: Subscription | None = None
+        """Keeps fresh what its calls need; None if they need nothing."""
+        if upkeep is None:
+            self._is_kept = True
+        else:
+            self.upkeep = hub.keep(name, upkeep, settings, self._kept)
+        try:
+            self.subscription: Subscription = hub.subscribe(name, plan.provider.discovery(), settings, self._take)
+        except BaseException:
+            if self.upkeep is not None:
+                self.upkeep.release()
+            raise
 
     @property
     def weight(self) -> int:
@@ -162,8 +180,23 @@ class Route:
             watcher()
 
     def _take(self, belief: Belief) -> None:
+        """There is another list."""
+        with self._taking:
+            self._endpoints = belief.endpoints
+            if self._is_kept:
+                self._update()
+
+    def _kept(self, belief: Belief) -> None:
+        """What the calls need is there."""
+        del belief
+        with self._taking:
+            if not self._is_kept:
+                self._is_kept = True
+                self._update()
+
+    def _update(self) -> None:
         try:
-            self.pool.update(belief.endpoints)
+            self.pool.update(self._endpoints)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the poller serves others too
             text = f"provider {self.provider.kind!r} cannot use its endpoints: {type(error).__name__}: {error}"
             _log.error("%s: %s", self.name, text)
@@ -182,6 +215,28 @@ class Route:
     def belief(self) -> Belief:
         """What discovery knows."""
         return self.subscription.belief
+
+    @property
+    def shares(self) -> tuple[Subscription, ...]:
+        """All that it waits for at its beginning."""
+        return (self.subscription,) if self.upkeep is None else (self.upkeep, self.subscription)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has a list, and what its calls need."""
+        return all(share.is_ready for share in self.shares)
+
+    @property
+    def renewal(self) -> Subscription:
+        """Whom to ask for another credential, if an endpoint refused the one that calls have sent."""
+        return self.subscription if self.upkeep is None else self.upkeep
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it has nobody to call, and waiting does not help until the configuration changes."""
+        if self.upkeep is not None and not self.upkeep.is_ready and self.upkeep.belief.is_hopeless:
+            return True
+        return self.belief.is_hopeless
 
     def list_age(self) -> float | None:
         """Seconds since the list in use was confirmed; None if there never was one."""
@@ -237,3 +292,5 @@ class Route:
         self.ended_at = self._clock.monotonic()
         self.pool.close()
         self.subscription.release()
+        if self.upkeep is not None:
+            self.upkeep.release()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..clock import Clock
 from ..config.model import CallSettings
+from ..discovery.belief import Belief
 from ..errors import (
     AttemptRecord,
     AttemptsError,
@@ -213,6 +214,8 @@ def _why_nobody(route: Route, excluded: frozenset[str]) -> str:
         return "gets copies of calls only"
     if not route.weight:
         return "drains (weight 0)"
+    if route.upkeep is not None and not route.upkeep.is_ready:
+        return _why_not_kept(route.upkeep.belief)
     if route.pool.listed:
         return _why_none_of_them(route, excluded)
     if belief.error is not None:
@@ -220,6 +223,13 @@ def _why_nobody(route: Route, excluded: frozenset[str]) -> str:
     if belief.is_empty:
         return "discovery says that no instance is ready"
     return "discovery has not answered yet"
+
+
+def _why_not_kept(belief: Belief) -> str:
+    if belief.error is None:
+        return "what its calls need is not there yet"
+    failures = _counted(belief.failures, "failure")
+    return f"what its calls need cannot be had ({failures}, the last: {headline(belief.error)})"
 
 
 def _why_none_of_them(route: Route, excluded: frozenset[str]) -> str:

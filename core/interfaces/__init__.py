@@ -10,6 +10,7 @@ from .discovery import (
     PollContext,
     Query,
     RateBudget,
+    Upkeep,
 )
 from .emulator import ControlFault, Emulator, Instance
 from .provider import PLAIN_WIRE, Provider, ProviderFacts, Sign, Wire, http_verdict
@@ -54,6 +55,7 @@ __all__ = [
     "Streamed",
     "Timeouts",
     "Transport",
+    "Upkeep",
     "Wire",
     "http_verdict",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "PollContext",
     "Query",
     "RateBudget",
+    "Upkeep",
 ]
 
 
@@ -170,5 +171,32 @@ class Discovery(Protocol):
 
         Raises:
             DiscoveryError: The answer cannot be used. The subclass says why.
+        """
+        ...
+
+
+@runtime_checkable
+class Upkeep(Protocol):
+    """Keeps fresh what the calls of one route need, such as a token: a conversation of the same kind as a discovery.
+
+    It runs in each process for itself, and its answer is not shared through a store: `Provider.wire` reads what the
+    conversation has learned, from an object that both know.
+    """
+
+    @property
+    def identity(self) -> Hashable:
+        """Two upkeeps that are equal here are run once. So it names the object that the wire reads; never a secret in
+        clear."""
+        ...
+
+    def poll(self, context: PollContext) -> Conversation:
+        """One round. Learn, and return a `Snapshot` without endpoints; `ask_again_in` says when the next one is due.
+
+        With `context.reauthenticate` an endpoint refused what calls have sent: learn anew, or return at once if that
+        was done a moment ago. The same waits as for a discovery hold when it fails.
+
+        Raises:
+            DiscoveryError: Nothing was learned. What was learned before stays in use. Before the first success, the
+                route gets no calls, and their error says why.
         """
         ...

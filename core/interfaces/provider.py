@@ -18,7 +18,7 @@ from ..endpoint import Endpoint
 from ..message import Headers, Request
 from ..outcome import FAIL, OK, Outcome, Verdict, back_off, retry_elsewhere
 from ..retry_after import retry_after
-from .discovery import Discovery, RateBudget
+from .discovery import Discovery, RateBudget, Upkeep
 
 __all__ = ["PLAIN_WIRE", "Provider", "ProviderFacts", "Sign", "Wire", "http_verdict"]
 
@@ -88,6 +88,14 @@ class Provider(BaseModel, ABC):
     @abstractmethod
     def discovery(self) -> Discovery:
         """Where the endpoints come from."""
+
+    def upkeep(self) -> Upkeep | None:
+        """What must be kept fresh for the calls of this route. Default: nothing.
+
+        If there is something, the route gets no calls before it was learned once, and a verdict `REAUTHENTICATE` asks
+        for it (and not for the list) anew.
+        """
+        return None
 
     def wire(self, endpoint: Endpoint) -> Wire:
         """What calls to this endpoint look like. Default: nothing is added."""

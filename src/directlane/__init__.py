@@ -79,6 +79,7 @@ from .core.interfaces import (
     Streamed,
     Timeouts,
     Transport,
+    Upkeep,
     Wire,
     http_verdict,
 )
@@ -176,6 +177,7 @@ __all__ = [
     "Transport",
     "TransportError",
     "UnknownServiceError",
+    "Upkeep",
     "Verdict",
     "Wire",
     "__version__",

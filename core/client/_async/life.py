@@ -137,15 +137,15 @@ class AsyncServiceLife:
         # begin on a fallback, or on one cloud only, because that one was quicker.
         for tier in routing.tiers:
             for route in tier:
-                await wait_ready_async(route.subscription, max(0.0, ends_at - time.monotonic()), or_asked=True)
+                await wait_ready_async(route, max(0.0, ends_at - time.monotonic()), or_asked=True)
             if any(route.pool.listed for route in tier):
                 return True
-        while not routing.has_endpoints() and not all(route.belief.is_hopeless for route in routing.routes):
+        while not routing.has_endpoints() and not all(route.is_hopeless for route in routing.routes):
             for route in routing.routes:
                 left = ends_at - time.monotonic()
                 if left <= 0:
                     return routing.has_endpoints()
-                await wait_ready_async(route.subscription, min(left, _LOOK_ROUND))
+                await wait_ready_async(route, min(left, _LOOK_ROUND))
         return routing.has_endpoints()
 
     # --- another configuration, see `AsyncClient.reload` --------------------------------------------------------------
@@ -159,7 +159,7 @@ class AsyncServiceLife:
         ends_at = time.monotonic() + plan.discovery.start_timeout
         try:
             for route in succession.fresh:
-                await wait_ready_async(route.subscription, max(0.0, ends_at - time.monotonic()), or_asked=True)
+                await wait_ready_async(route, max(0.0, ends_at - time.monotonic()), or_asked=True)
         except BaseException:
             succession.abandon()
             raise

@@ -406,8 +406,8 @@ class AsyncService:
     async def _perform(self, call: Call, effect: Effect) -> Outcome | None:
         if not isinstance(effect, Attempt):
             if isinstance(effect, Reauthenticate):
-                subscription = effect.route.subscription
-                await wait_served_async(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
+                renewal = effect.route.renewal
+                await wait_served_async(renewal, renewal.ask_soon(reauthenticate=True), effect.timeout)
             elif isinstance(effect, Queue):
                 await wait_turn_async(effect)
             return None

@@ -407,8 +407,8 @@ class Service:
     def _perform(self, call: Call, effect: Effect) -> Outcome | None:
         if not isinstance(effect, Attempt):
             if isinstance(effect, Reauthenticate):
-                subscription = effect.route.subscription
-                wait_served(subscription, subscription.ask_soon(reauthenticate=True), effect.timeout)
+                renewal = effect.route.renewal
+                wait_served(renewal, renewal.ask_soon(reauthenticate=True), effect.timeout)
             elif isinstance(effect, Queue):
                 wait_turn(effect)
             return None

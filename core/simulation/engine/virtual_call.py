@@ -156,7 +156,7 @@ class VirtualCall:
                 events.at(events.now, self._wake, step)
             events.at(events.now + effect.timeout + service.lateness(), self._wake, step)
         elif isinstance(effect, Reauthenticate):
-            ticket = effect.route.subscription.ask_soon(reauthenticate=True)
+            ticket = effect.route.renewal.ask_soon(reauthenticate=True)
             self._look(step, effect, ticket, events.now + effect.timeout)
 
     def _start(self, attempt: Attempt) -> None:
@@ -213,7 +213,7 @@ class VirtualCall:
         if self._step != step or self.is_over:
             return
         events = self._service.events
-        if events.now >= ends_at or effect.route.subscription.wait_served(ticket, 0.0):
+        if events.now >= ends_at or effect.route.renewal.wait_served(ticket, 0.0):
             self._resume(None)
         else:
             events.at(min(events.now + _LOOK_ROUND, ends_at), self._look, step, effect, ticket, ends_at)
