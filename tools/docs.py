@@ -162,7 +162,7 @@ def _named(title: str, models: Mapping[str, type[BaseModel]]) -> Iterator[str]:
 def _nested(model: type[BaseModel], level: int = 4) -> Iterator[str]:
     """The tables that stand below a field of the model."""
     for name, hint in _hints(model).items():
-        for nested in _models_in(hint):
+        for nested in dict.fromkeys(_models_in(hint)):  # a union may offer a model alone and as a list
             tag = nested.model_fields.get("type")
             words = get_args(tag.annotation) if tag is not None else ()
             which = f' with `type = "{words[0]}"`' if words else ""

@@ -1,55 +1,130 @@
-"""How requests to the platform are authorised: by a ready token, by a password login, or by a signature.
+"""What a credential is to the discovery and to calls: the contract, and the two that need nothing from anybody.
 
-An `Auth` serves both sides: the discovery asks it to authorise a query (a conversation, because a login may be
-needed), and in gateway mode the wire asks it for headers (at once, without I/O). None of this is ever used for a call
-to an instance: on the direct path there is no authentication, and a token must not go there.
+An `Auth` says how a credential is obtained, as a part of a discovery conversation: a login, the metadata server, a
+file. What it obtains is a `Grant`: a token or a key in hand, which authorises requests at once and without I/O. None of
+this is ever used for a call to an instance: on the direct path there is no authentication, and a token must not go
+there.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Generator, Hashable
+import math
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import NoReturn, Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias, TypeVar
 
-from ...core.errors import CredentialError, DiscoveryRefused, DiscoveryThrottled, DiscoveryUnreadable, TransportError
 from ...core.fields import Secret
-from ...core.interfaces import Query, RateBudget, Wire
+from ...core.interfaces import LocalQuery, Query, Wire
 from ...core.message import Headers, Reply, Request, header
-from ...core.retry_after import retry_after
-from .credentials import AkSkCredential, Credential, PasswordCredential, TokenCredential
-from .error_body import describe, limit_window, read_error
+from .platform_clock import PlatformClock
 from .signing import AccessKey, signed_headers
+from .verdicts import is_refused_key, is_stale_token
 
-__all__ = ["AkSkAuth", "Auth", "Authorizing", "PasswordAuth", "TokenAuth", "make_auth"]
+__all__ = [
+    "AkSkAuth",
+    "Auth",
+    "Grant",
+    "KeyGrant",
+    "Obtaining",
+    "Steps",
+    "TokenAuth",
+    "TokenGrant",
+    "ask",
+    "gateway_wire",
+    "user_of",
+]
 
-RENEW_BEFORE = 600.0
-"""Seconds before its end at which a token is renewed; half of its life, if that is shorter."""
+_T = TypeVar("_T")
 
-_USUAL_LIFE = 86_400.0
-_AFTER_FAILED_RENEWAL = 30.0
-_LOGINS = (10, 60.0)
-"""Our own brake on logins (number, seconds): IAM publishes no figure, and nobody should log in in a loop."""
+Steps: TypeAlias = Generator[Query | LocalQuery, Reply, _T]
+"""A part of a discovery conversation: yields what must be asked, returns what came of it."""
 
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
-Authorizing: TypeAlias = Generator[Query, Reply, Query]
-"""A part of a discovery conversation: yields what must be asked first, returns the query with its credential."""
+# --- in hand ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrant:
+    """A token in hand.
+
+    Args:
+        token: The token.
+    """
+
+    token: Secret
+    project_id: None = None
+
+    def headers(self, query: Query, project_id: str | None, unix_time: float) -> Headers:
+        """The header fields that authorise a request."""
+        del query, project_id, unix_time
+        return (("X-Auth-Token", self.token.reveal()),)
+
+    def is_refused(self, reply: Reply) -> bool:
+        """Whether an answer says that this token is no longer good."""
+        return is_stale_token(reply.status, reply.content)
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown if the platform repeats it."""
+        return (self.token.reveal(),)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGrant:
+    """A key in hand, which signs.
+
+    Args:
+        key: The key.
+        project_id: The project that its source names; None if it names none.
+    """
+
+    key: AccessKey
+    project_id: str | None = None
+
+    def headers(self, query: Query, project_id: str | None, unix_time: float) -> Headers:
+        """The header fields that authorise a request.
+
+        Args:
+            query: The request; its headers are signed along.
+            project_id: The project that it is about; None for IAM.
+            unix_time: What the signature is dated with.
+        """
+        project = (("X-Project-Id", project_id),) if project_id else ()
+        headers = (*query.headers, *project)
+        added = signed_headers(
+            query.method, query.url, query.content, key=self.key, unix_time=unix_time, headers=headers
+        )
+        return (*project, *added)
+
+    def is_refused(self, reply: Reply) -> bool:
+        """Whether an answer says that this key, or the clock that dated the signature, is not good."""
+        return is_refused_key(reply.status, reply.content)
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown if the platform repeats it."""
+        token = self.key.security_token
+        return (self.key.secret_key.reveal(), *(() if token is None else (token.reveal(),)))
+
+
+Grant: TypeAlias = TokenGrant | KeyGrant
+"""A credential in hand."""
+
+Obtaining: TypeAlias = Steps[Grant]
+
+
+# --- the contract -----------------------------------------------------------------------------------------------------
 
 
 class Auth(Protocol):
-    """What the discovery and the wire need of a credential."""
+    """How a credential is obtained and kept."""
 
     @property
-    def user(self) -> str:
-        """Who is limited by the limits per user. Not a secret."""
+    def label(self) -> str:
+        """Who this is, for people. Not a secret."""
         ...
 
     @property
-    def tenant(self) -> str:
-        """Who is limited by the limits per account. Not a secret."""
+    def user(self) -> str:
+        """Who is limited by the limits per user; known once a grant is in hand, at the latest. Not a secret."""
         ...
 
     @property
@@ -64,15 +139,30 @@ class Auth(Protocol):
 
     @property
     def renews(self) -> bool:
-        """Whether a refused token can be replaced."""
+        """Whether a refused grant can be replaced."""
         ...
 
-    def authorize(self, query: Query, unix_time: float, *, renew: bool = False) -> Authorizing:
-        """The query with its credential. `renew`: the platform refused the one that was used last."""
+    @property
+    def advice(self) -> str:
+        """What to do when the grant is refused and nothing better is known."""
         ...
 
-    def wire(self, origin: str, prefix: str, headers: Headers) -> Wire:
-        """What calls to the gateway at `origin` (scheme, host and port) look like."""
+    @property
+    def grant(self) -> Grant | None:
+        """What is in hand; None before the first one. Read by calls, from any thread."""
+        ...
+
+    def obtain(self, unix_time: float, *, renew: bool = False) -> Obtaining:
+        """A grant that is good now. `renew`: the platform refused the one that was used last.
+
+        Raises:
+            CredentialError: There is none. Permanent if asking again would be pointless or harmful.
+            DiscoveryError, TransportError: It cannot be had now.
+        """
+        ...
+
+    def seconds_to_renewal(self, unix_time: float) -> float:
+        """How long nothing has to be asked; infinity for never again."""
         ...
 
     def secrets(self) -> tuple[str, ...]:
@@ -80,26 +170,82 @@ class Auth(Protocol):
         ...
 
 
-def make_auth(credential: Credential, *, project_id: str, iam_url: str) -> Auth:
-    """The authorisation for a credential.
+# --- asking with a credential -----------------------------------------------------------------------------------------
+
+
+def ask(
+    auth: Auth,
+    question: Callable[[Grant], tuple[Query, str | None]],
+    unix_time: float,
+    *,
+    clock: PlatformClock,
+    renew: bool = False,
+) -> Steps[Reply]:
+    """Ask with a credential; again if its refusal can be cured: by the right date, or by a new grant, each once.
 
     Args:
-        credential: From the settings.
-        project_id: The project that tokens and signatures are for.
-        iam_url: Origin of IAM, without a trailing slash. Used for password logins only.
+        auth: With which credential.
+        question: The query without the credential, and the project that it is about (None for IAM).
+        unix_time: Our time.
+        clock: Learns from the answers, and dates the signatures.
+        renew: Whether the grant that was used last was refused.
     """
-    match credential:
-        case TokenCredential():
-            return TokenAuth(credential.token, project_id)
-        case PasswordCredential():
-            return PasswordAuth(credential, project_id, iam_url)
-        case AkSkCredential():
-            return AkSkAuth(
-                AccessKey(credential.access_key, credential.secret_key, credential.security_token), project_id
-            )
+    grant = yield from auth.obtain(unix_time, renew=renew)
+    reply = yield from _ask(grant, question, unix_time, clock)
+    if isinstance(grant, KeyGrant) and grant.is_refused(reply) and clock.adopt():
+        reply = yield from _ask(grant, question, unix_time, clock)
+    if grant.is_refused(reply) and auth.renews and not renew:
+        another = yield from auth.obtain(unix_time, renew=True)
+        if another != grant:
+            reply = yield from _ask(another, question, unix_time, clock)
+    return reply
 
 
-# --- a ready token ----------------------------------------------------------------------------------------------------
+def _ask(
+    grant: Grant, question: Callable[[Grant], tuple[Query, str | None]], unix_time: float, clock: PlatformClock
+) -> Steps[Reply]:
+    query, project_id = question(grant)
+    added = grant.headers(query, project_id, clock.signing_time(unix_time))
+    reply = yield replace(query, headers=(*query.headers, *added))
+    clock.learn(reply.headers, unix_time)
+    return reply
+
+
+def gateway_wire(
+    auth: Auth, clock: PlatformClock, origin: str, prefix: str, headers: Headers, project_id: str | None
+) -> Wire:
+    """What calls to the gateway look like.
+
+    Args:
+        auth: With which credential.
+        clock: Dates the signatures.
+        origin: Scheme, host and port of the gateway.
+        prefix: Goes in front of the path of every call.
+        headers: The user's own.
+        project_id: As configured.
+    """
+    if isinstance(auth, TokenAuth):
+        return Wire(prefix, (*headers, ("X-Auth-Token", auth.token.reveal())))
+
+    def sign(request: Request, unix_time: float) -> Headers:
+        grant = auth.grant
+        if grant is None:
+            # The call goes out bare: the refusal it gets makes the core ask for a credential.
+            return ()
+        content = request.content
+        if isinstance(grant, KeyGrant) and not isinstance(content, bytes):
+            raise ValueError("a streamed body cannot be signed: pass bytes, or use the credential type 'password'")
+        # Only what no HTTP library changes on its way is signed.
+        content_type = header(request.headers, "Content-Type")
+        kept = (("Content-Type", content_type),) if content_type is not None else ()
+        body = content if isinstance(content, bytes) else b""
+        query = Query(origin + request.target, request.method, kept, body)
+        return grant.headers(query, project_id or grant.project_id, clock.signing_time(unix_time))
+
+    return Wire(prefix, headers, sign)
+
+
+# --- what the user has in hand ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,258 +253,80 @@ class TokenAuth:
     """Sends a token that the user has."""
 
     token: Secret
-    project_id: str
     renews = False
     credential = None
+    label = "the ready token"
+    advice = "the token has ended or is of another project or region: put a new one, or use `password` or `aksk`"
 
     @property
     def user(self) -> str:
         return f"token-{self.token.fingerprint()}"
 
     @property
-    def tenant(self) -> str:
-        return f"project-{self.project_id}"
+    def identity(self) -> Hashable:
+        return ("token", self.token.fingerprint())
 
     @property
-    def identity(self) -> Hashable:
-        return ("token", self.token.fingerprint(), self.project_id)
+    def grant(self) -> Grant:
+        return TokenGrant(self.token)
 
-    def authorize(self, query: Query, unix_time: float, *, renew: bool = False) -> Authorizing:
+    def obtain(self, unix_time: float, *, renew: bool = False) -> Obtaining:
         del unix_time, renew
         yield from ()
-        return _with_token(query, self.token.reveal())
+        return self.grant
 
-    def wire(self, origin: str, prefix: str, headers: Headers) -> Wire:
-        del origin
-        return Wire(prefix, (*headers, ("X-Auth-Token", self.token.reveal())))
+    def seconds_to_renewal(self, unix_time: float) -> float:
+        del unix_time
+        return math.inf
 
     def secrets(self) -> tuple[str, ...]:
         return (self.token.reveal(),)
 
 
-# --- a signature ------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class AkSkAuth:
-    """Signs every request."""
+    """Signs with a key that the user has."""
 
     key: AccessKey
-    project_id: str
     renews = False
     credential = None
+    advice = "check the key, project_id and the clock of this machine (15 minutes are allowed)"
+
+    @property
+    def label(self) -> str:
+        return f"access key {self.key.access_key}"
 
     @property
     def user(self) -> str:
-        return f"key-{Secret(self.key.access_key).fingerprint()}"
-
-    @property
-    def tenant(self) -> str:
-        return f"project-{self.project_id}"
+        return user_of(self.key)
 
     @property
     def identity(self) -> Hashable:
         token = self.key.security_token
-        prints = (self.key.secret_key.fingerprint(), token.fingerprint() if token is not None else "")
-        return ("aksk", self.key.access_key, *prints, self.project_id)
+        return (
+            "aksk",
+            self.key.access_key,
+            self.key.secret_key.fingerprint(),
+            token.fingerprint() if token is not None else "",
+        )
 
-    def authorize(self, query: Query, unix_time: float, *, renew: bool = False) -> Authorizing:
-        del renew
+    @property
+    def grant(self) -> Grant:
+        return KeyGrant(self.key)
+
+    def obtain(self, unix_time: float, *, renew: bool = False) -> Obtaining:
+        del unix_time, renew
         yield from ()
-        added = self._sign(query.method, query.url, query.content, query.headers, unix_time)
-        return replace(query, headers=(*query.headers, *added))
-
-    def wire(self, origin: str, prefix: str, headers: Headers) -> Wire:
-        def sign(request: Request, unix_time: float) -> Headers:
-            if not isinstance(request.content, bytes):
-                raise ValueError("a streamed body cannot be signed: pass bytes, or use the credential type 'password'")
-            # Only what no HTTP library changes on its way.
-            content_type = header(request.headers, "Content-Type")
-            kept = (("Content-Type", content_type),) if content_type is not None else ()
-            return self._sign(request.method, origin + request.target, request.content, kept, unix_time)
-
-        return Wire(prefix, headers, sign)
-
-    def secrets(self) -> tuple[str, ...]:
-        token = self.key.security_token
-        return (self.key.secret_key.reveal(), *(() if token is None else (token.reveal(),)))
-
-    def _sign(self, method: str, url: str, body: bytes, headers: Headers, unix_time: float) -> Headers:
-        project = (("X-Project-Id", self.project_id),) if self.project_id else ()
-        signed = signed_headers(method, url, body, key=self.key, unix_time=unix_time, headers=(*headers, *project))
-        return (*project, *signed)
-
-
-# --- a password login -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    token: str
-    renew_at: float
-    ends_at: float
-
-    def __repr__(self) -> str:
-        return f"<token until {self.ends_at:.0f}>"
-
-
-class PasswordAuth:
-    """Logs in with IAM and keeps the token. Mutable state: the token, and whether the password was refused.
-
-    One conversation at a time changes it (the core asks one question at a time); any number of threads read it.
-    """
-
-    renews = True
-
-    def __init__(self, credential: PasswordCredential, project_id: str, iam_url: str) -> None:
-        self._credential = credential
-        self._project_id = project_id
-        self._url = f"{iam_url}/v3/auth/tokens?nocatalog=true"
-        self._budget = RateBudget(f"{iam_url}/login/{credential.domain}/{credential.user}", *_LOGINS)
-        self._held: _Held | None = None
-        self._refusal: str | None = None
-
-    def __repr__(self) -> str:
-        return f"<PasswordAuth {self._credential.user} of {self._credential.domain}, {self._held or 'no token yet'}>"
-
-    @property
-    def user(self) -> str:
-        return f"{self._credential.domain}/{self._credential.user}"
-
-    @property
-    def tenant(self) -> str:
-        return self._credential.domain
-
-    @property
-    def identity(self) -> Hashable:
-        return ("password", self.user, self._credential.password.fingerprint(), self._project_id, self._url)
-
-    @property
-    def credential(self) -> Hashable | None:
-        return ("password", self._url, self.user, self._credential.password.fingerprint())
-
-    def authorize(self, query: Query, unix_time: float, *, renew: bool = False) -> Authorizing:
-        held = yield from self.fresh_token(unix_time, renew=renew)
-        return _with_token(query, held.token)
-
-    def wire(self, origin: str, prefix: str, headers: Headers) -> Wire:
-        del origin
-
-        def add_token(request: Request, unix_time: float) -> Headers:
-            del request, unix_time
-            # Without a token the call goes out bare: the refusal it gets makes the core ask for a login.
-            held = self._held
-            return (("X-Auth-Token", held.token),) if held is not None else ()
-
-        return Wire(prefix, headers, add_token)
-
-    def secrets(self) -> tuple[str, ...]:
-        held = self._held
-        return (self._credential.password.reveal(), *(() if held is None else (held.token,)))
+        return self.grant
 
     def seconds_to_renewal(self, unix_time: float) -> float:
-        """How long the token needs no renewal."""
-        return max(0.0, self._held.renew_at - unix_time) if self._held is not None else 0.0
+        del unix_time
+        return math.inf
 
-    def fresh_token(self, unix_time: float, *, renew: bool = False) -> Generator[Query, Reply, _Held]:
-        """The token; logs in if there is none, if it ends soon, or if `renew` says that it was refused.
-
-        Raises:
-            CredentialError: IAM does not accept the login. A refused password is remembered and not sent again.
-            DiscoveryError: IAM did not give a token.
-        """
-        if self._refusal is not None:
-            raise CredentialError(self._refusal, permanent=True)
-        held = self._held
-        if held is not None and not renew and unix_time < held.renew_at:
-            return held
-        try:
-            reply = yield self._login()
-            held = self._read(reply, unix_time)
-        except (TransportError, DiscoveryRefused):
-            if held is None or renew or unix_time >= held.ends_at:
-                raise
-            # IAM is away, and the old token is still good for a while.
-            held = replace(held, renew_at=min(unix_time + _AFTER_FAILED_RENEWAL, held.ends_at))
-        self._held = held
-        return held
-
-    def _login(self) -> Query:
-        user = {
-            "name": self._credential.user,
-            "password": self._credential.password.reveal(),
-            "domain": {"name": self._credential.domain},
-        }
-        identity = {"methods": ["password"], "password": {"user": user}}
-        body = {"auth": {"identity": identity, "scope": {"project": {"id": self._project_id}}}}
-        headers = (("Content-Type", "application/json;charset=utf8"),)
-        return Query(self._url, "POST", headers, json.dumps(body).encode(), (self._budget,))
-
-    def _read(self, reply: Reply, unix_time: float) -> _Held:
-        if reply.status not in (200, 201):
-            self._refuse(reply)
-        token = reply.header("X-Subject-Token")
-        if token is None or not _TOKEN.fullmatch(token):
-            raise DiscoveryUnreadable(
-                f"IAM answered the login with status {reply.status} and no usable X-Subject-Token header"
-            )
-        life = _life(reply.content, unix_time)
-        return _Held(token, unix_time + max(life - RENEW_BEFORE, life / 2), unix_time + life)
-
-    def _refuse(self, reply: Reply) -> NoReturn:
-        who = f"IAM refused the login of user {self._credential.user!r} of account {self._credential.domain!r}"
-        text = f"{who} ({describe(reply, self.secrets())})"
-        error = read_error(reply.content)
-        if reply.status == 429:
-            told = retry_after(reply.headers)
-            raise DiscoveryThrottled(text, retry_after=limit_window(error.message) if told is None else told)
-        if reply.status == 401 or error.code == "IAM.0061":
-            self._held = None
-            self._refusal = (
-                f"{text}. It is not tried again, because Huawei locks accounts. "
-                "Next: correct user, password and domain in the configuration, and start again"
-            )
-            raise CredentialError(self._refusal, permanent=True)
-        if reply.status in (400, 403, 404):
-            raise CredentialError(f"{text}. Next: check user, domain, project_id and the user's permissions")
-        raise DiscoveryRefused(f"{text}", status=reply.status)
+    def secrets(self) -> tuple[str, ...]:
+        return KeyGrant(self.key).secrets()
 
 
-def _life(content: bytes, unix_time: float) -> float:
-    """Seconds that a new token lives, as the answer says.
-
-    The shorter of "until its end by our clock" and "from issue to end by theirs", so that a clock that is wrong by
-    some hours makes us renew too early, never too late.
-    """
-    ends, issued = _times(content)
-    if ends is None:
-        return _USUAL_LIFE
-    spans = [ends - unix_time] + ([ends - issued] if issued is not None else [])
-    return min((span for span in spans if span > 0), default=_USUAL_LIFE)
-
-
-def _times(content: bytes) -> tuple[float | None, float | None]:
-    """`expires_at` and `issued_at`, as seconds since 1970."""
-    try:
-        data: object = json.loads(content)
-    except (ValueError, RecursionError):
-        return None, None
-    inner = cast("dict[str, object]", data).get("token") if isinstance(data, dict) else None
-    if not isinstance(inner, dict):
-        return None, None
-    token = cast("dict[str, object]", inner)
-    return _unix(token.get("expires_at")), _unix(token.get("issued_at"))
-
-
-def _unix(text: object) -> float | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _with_token(query: Query, token: str) -> Query:
-    return replace(query, headers=(*query.headers, ("X-Auth-Token", token)))
+def user_of(key: AccessKey) -> str:
+    """Who is limited when this key is used. Not the key itself."""
+    return f"key-{Secret(key.access_key).fingerprint()}"

@@ -1,16 +1,35 @@
-"""The three kinds of credential, as they stand in a configuration: values that are checked when they are made."""
+"""The kinds of credential, as they stand in a configuration: values that are checked when they are made."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from ...core.fields import Secret
+from ...core.fields import Duration, Secret
+from .urls import Origin
 
-__all__ = ["AkSkCredential", "Credential", "HeaderSecret", "PasswordCredential", "TokenCredential", "TokenSecret"]
+__all__ = [
+    "METADATA_SERVER",
+    "AgencyCredential",
+    "AkSkCredential",
+    "Credential",
+    "DefaultCredential",
+    "EcsCredential",
+    "EnvironmentCredential",
+    "HeaderSecret",
+    "OneCredential",
+    "PasswordCredential",
+    "ProfileCredential",
+    "TokenCredential",
+    "TokenSecret",
+]
 
+METADATA_SERVER = "http://169.254.169.254"
+"""Where every ECS finds its metadata server."""
+
+_MOST_USERS = 16
 _ONE_WORD = re.compile(r"[\x21-\x7e]+")
 _FIELD_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
@@ -27,6 +46,12 @@ def _fits_header(secret: Secret) -> Secret:
     if not _FIELD_VALUE.fullmatch(secret.reveal()):
         raise ValueError("it has a line break or a character that is not ASCII, so it cannot be sent")
     return secret
+
+
+def _issuable(seconds: float) -> float:
+    if not 900 <= seconds <= 86_400:
+        raise ValueError("Huawei gives temporary keys for 15 minutes to 24 hours")
+    return seconds
 
 
 TokenSecret = Annotated[Secret, AfterValidator(_is_one_word)]
@@ -51,7 +76,7 @@ class TokenCredential(_Credential):
 
 
 class PasswordCredential(_Credential):
-    """Password login of an IAM user. The token is fetched, kept, and renewed 10 minutes before its end."""
+    """Password login of an IAM user. The token is fetched, kept, and renewed 40 minutes before its end."""
 
     type: Literal["password"]
     user: str = Field(min_length=1, description="Name of the IAM user. It needs programmatic access.")
@@ -72,8 +97,78 @@ class AkSkCredential(_Credential):
     )
 
 
-Credential: TypeAlias = Annotated[
-    TokenCredential | PasswordCredential | AkSkCredential,
+class AgencyCredential(_Credential):
+    """An agency of another account (assume role). IAM gives a temporary access key, which is renewed before its end."""
+
+    type: Literal["agency"]
+    agency: str = Field(min_length=1, description="Name of the agency.")
+    domain: str = Field(min_length=1, description="Name of the account that created the agency and owns the project.")
+    source: Annotated[TokenCredential | PasswordCredential | AkSkCredential, Field(discriminator="type")] = Field(
+        description="Who takes the agency on: a table with `type` aksk, password or token. That user needs the "
+        "permission Agent Operator."
+    )
+    duration: Annotated[Duration, AfterValidator(_issuable)] = Field(
+        default=3600.0, description='How long each temporary key lives, "15m" to "24h". Default: "1h".'
+    )
+
+
+class EcsCredential(_Credential):
+    """The agency that is bound to the ECS we run on: temporary keys from its metadata server, which needs no secret."""
+
+    type: Literal["ecs"]
+    metadata_endpoint: Origin = Field(
+        default=METADATA_SERVER, description="Origin of the metadata server. Default: the one of every ECS."
+    )
+
+
+class EnvironmentCredential(_Credential):
+    """The variables of Huawei's own SDKs, such as `HUAWEICLOUD_SDK_AK`; read when the credential is first needed."""
+
+    type: Literal["environment"]
+
+
+class ProfileCredential(_Credential):
+    """The profile file of Huawei's own SDKs, section `[basic]`; read when first needed, and after a refusal."""
+
+    type: Literal["profile"]
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The file; `~` is the home folder. Default: what the variable `HUAWEICLOUD_SDK_CREDENTIALS_FILE` "
+        "says, or `~/.huaweicloud/credentials`.",
+    )
+
+
+class DefaultCredential(_Credential):
+    """The sources of Huawei's own SDKs, in their order: environment, profile file, ECS. The first that yields wins."""
+
+    type: Literal["default"]
+    metadata_endpoint: Origin = Field(
+        default=METADATA_SERVER, description="Origin of the metadata server. Default: the one of every ECS."
+    )
+
+
+OneCredential: TypeAlias = Annotated[
+    TokenCredential
+    | PasswordCredential
+    | AkSkCredential
+    | AgencyCredential
+    | EcsCredential
+    | EnvironmentCredential
+    | ProfileCredential
+    | DefaultCredential,
     Field(discriminator="type"),
 ]
-"""One of the three; `type` says which."""
+"""`type` says which."""
+
+
+def _form(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+Credential: TypeAlias = Annotated[
+    Annotated[OneCredential, Tag("one")]
+    | Annotated[tuple[OneCredential, ...], Field(min_length=1, max_length=_MOST_USERS), Tag("several")],
+    Discriminator(_form),
+]
+"""One, or one for each of several users."""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import cast
+from urllib.parse import quote
 
 from ...core.endpoint import Endpoint, Snapshot
 from ...core.errors import (
@@ -21,22 +22,63 @@ from ...core.errors import (
     DiscoveryRefused,
     DiscoveryThrottled,
     DiscoveryUnreadable,
+    headline,
 )
 from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, PollContext, Query, RateBudget
 from ...core.message import Reply
 from ...core.retry_after import retry_after
-from .auth import Auth, PasswordAuth
+from .auth import Auth, Grant, Steps, ask
 from .error_body import describe, limit_window, read_error
 from .host_endpoints import read_host_endpoints
-from .verdicts import is_stale_token
+from .platform_clock import PlatformClock
+from .rotation import Rotation
+from .verdicts import is_refused_key
 
-__all__ = ["GatewayDiscovery", "HostEndpointsDiscovery", "Parser", "load_parser"]
+__all__ = ["GatewayDiscovery", "HostEndpointsDiscovery", "ListApi", "Parser", "load_parser"]
 
 Parser = Callable[[bytes], Snapshot]
 """Reads the body of the endpoint list. Raises `DiscoveryUnreadable` if it cannot."""
 
 _LOOK_AGAIN = 300.0
-"""The token is looked at this often (seconds): it costs no request, and no jitter can carry us past its end."""
+"""The credential is looked at this often (seconds): it costs no request, and no jitter can carry us past its end."""
+
+_PER_USER = (20, 60.0)
+_PER_TENANT = (2000, 60.0)
+"""Number and seconds, as the page on the VPC high-speed channel says."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListApi:
+    """Where the endpoint list is, and whose limits count there.
+
+    Args:
+        origin: Of the ModelArts API.
+        service_id: Which service.
+        project_id: Which project; None: the one that the credential's source names.
+        limits: Whose limits they are, such as `modelarts/cn-north-4`: a cloud with an endpoint of its own has limits
+            of its own.
+        account: Name of the account, if the credential tells it.
+    """
+
+    origin: str
+    service_id: str
+    project_id: str | None
+    limits: str
+    account: str | None
+
+    def question(self, project_id: str, budgets: tuple[RateBudget, ...]) -> Query:
+        """The question, without its credential."""
+        path = f"/v1/{quote(project_id, safe='')}/services/{quote(self.service_id, safe='')}/predict/endpoints"
+        url = f"{self.origin}{path}?type=host_endpoints"
+        return Query(url, headers=(("Accept", "application/json"),), budgets=budgets)
+
+    def user_budget(self, user: str) -> RateBudget:
+        """Huawei's limit for one IAM user."""
+        return RateBudget(f"{self.limits}/user/{user}", *_PER_USER)
+
+    def tenant_budget(self, project_id: str | None) -> RateBudget:
+        """Huawei's limit for the account."""
+        return RateBudget(f"{self.limits}/tenant/{self.account or f'project-{project_id}'}", *_PER_TENANT)
 
 
 @dataclass(frozen=True)
@@ -44,16 +86,16 @@ class HostEndpointsDiscovery:
     """Asks `predict/endpoints?type=host_endpoints`.
 
     Args:
-        url: Where to ask.
-        auth: With which credential.
-        budgets: What each question spends.
+        api: Where to ask.
+        users: With which credentials.
+        clock: Learns from the answers, and dates the signatures.
         parser: Reads the answer.
         parser_name: As configured; None for the built-in one.
     """
 
-    url: str
-    auth: Auth
-    budgets: tuple[RateBudget, ...]
+    api: ListApi
+    users: Rotation
+    clock: PlatformClock
     parser: Parser = field(default=read_host_endpoints, repr=False)
     parser_name: str | None = None
 
@@ -63,23 +105,52 @@ class HostEndpointsDiscovery:
     @property
     def credential(self) -> Hashable | None:
         """Equal for equal credentials that the platform may refuse for good; None if there is none such."""
-        return self.auth.credential
+        return self.users.credential
 
     @property
     def identity(self) -> Hashable:
-        return ("huawei_modelarts", self.url, self.auth.identity, self.parser_name)
+        return ("huawei_modelarts", self.api, self.users.identity, self.parser_name)
 
     def poll(self, context: PollContext) -> Conversation:
-        """One question; a second one if the token has ended before its time."""
-        question = Query(self.url, headers=(("Accept", "application/json"),), budgets=self.budgets)
-        query = yield from self.auth.authorize(question, context.unix_time, renew=context.reauthenticate)
-        reply = yield query
-        is_renewed = context.reauthenticate
-        if self.auth.renews and not is_renewed and is_stale_token(reply.status, reply.content):
-            query = yield from self.auth.authorize(question, context.unix_time, renew=True)
-            reply = yield query
+        """One question with one user; a second one if his token or key has ended before its time.
+
+        Of several users, the next one is asked with if one is refused or throttled.
+        """
+        now = context.unix_time
+        failed: DiscoveryError | None = None
+        for user in self.users.next_users(now):
+            try:
+                snapshot = yield from self._list(user, context)
+            except DiscoveryError as error:
+                if not self.users.leave_out(user, error, now):
+                    raise
+                failed = error
+            else:
+                self.users.took(user)
+                told = self.users.sentences()
+                # Beside an empty list, a sentence would read as an endpoint that is not valid.
+                return replace(snapshot, rejected=(*snapshot.rejected, *told)) if snapshot.endpoints else snapshot
+        if failed is None or self.users.is_refused_for_good():
+            raise self.users.nobody_left()
+        if isinstance(failed, CredentialError):
+            # Not for good: other users are left, or will be.
+            raise CredentialError(f"{headline(failed)}. Next: see to this user; others are tried meanwhile")
+        raise failed
+
+    def _list(self, user: Auth, context: PollContext) -> Steps[Snapshot]:
+        def question(grant: Grant) -> tuple[Query, str]:
+            project_id = self.api.project_id or grant.project_id
+            if project_id is None:
+                raise CredentialError(
+                    f"no project is known: the route has no project_id, and {user.label} names none. "
+                    "Next: set project_id in the route"
+                )
+            budgets = (self.api.user_budget(user.user), self.api.tenant_budget(project_id))
+            return self.api.question(project_id, budgets), project_id
+
+        reply = yield from ask(user, question, context.unix_time, clock=self.clock, renew=context.reauthenticate)
         if reply.status != 200:
-            raise self._refused(reply)
+            raise self._refused(user, reply)
         return self._read(reply.content)
 
     def _read(self, body: bytes) -> Snapshot:
@@ -93,9 +164,9 @@ class HostEndpointsDiscovery:
             raise DiscoveryUnreadable(f"the parser {self.parser_name} returned no Snapshot")
         return replace(snapshot, raw=body)
 
-    def _refused(self, reply: Reply) -> DiscoveryError:
+    def _refused(self, user: Auth, reply: Reply) -> DiscoveryError:
         status, error = reply.status, read_error(reply.content)
-        text = f"ModelArts refused to list the endpoints ({describe(reply, self.auth.secrets())})"
+        text = f"ModelArts refused to list the endpoints to {user.label} ({describe(reply, user.secrets())})"
         if status == 429:
             told = retry_after(reply.headers)
             return DiscoveryThrottled(
@@ -103,8 +174,11 @@ class HostEndpointsDiscovery:
                 "Next: raise `discovery.interval`, or give each process a user of its own",
                 retry_after=limit_window(error.message) if told is None else told,
             )
-        if status == 401 or (status == 403 and error.code == "ModelArts.0206"):
-            return CredentialError(f"{text}. Next: {_ABOUT_CREDENTIALS.get(type(self.auth).__name__, '')}")
+        known = _NEXT.get((status, error.code))
+        if known is not None:
+            return DiscoveryRefused(f"{text}. Next: {known}", status=status)
+        if status == 401 or is_refused_key(status, reply.content):
+            return CredentialError(f"{text}.{self.clock.sentence()} Next: {user.advice}")
         if status == 403:
             return DiscoveryRefused(f"{text}. Next: check project_id and the user's permissions", status=status)
         if status == 404:
@@ -112,24 +186,29 @@ class HostEndpointsDiscovery:
         return DiscoveryRefused(text, status=status)
 
 
-_ABOUT_CREDENTIALS = {
-    "TokenAuth": "the token has ended or is of another project or region: put a new one, or use `password` or `aksk`",
-    "PasswordAuth": "check project_id and region: a new token is refused too",
-    "AkSkAuth": "check the key, project_id and the clock of this machine (15 minutes are allowed)",
+_PAY = "the account is in arrears or suspended: pay, or ask Huawei; then directlane goes on by itself"
+_NEXT = {
+    (403, "ModelArts.4116"): _PAY,
+    (403, "ModelArts.4118"): _PAY,
+    (401, "ModelArts.6201"): _PAY,
+    (401, "ModelArts.6203"): _PAY,
 }
+"""What to do about an answer that speaks of neither credential nor permission."""
 
 
 @dataclass(frozen=True)
 class GatewayDiscovery:
-    """Knows the one address of the gateway; with a password login, it also keeps the token fresh.
+    """Knows the one address of the gateway, and keeps the credential fresh.
 
     Args:
         endpoint: The gateway.
         auth: With which credential calls are made.
+        clock: Dates the signatures.
     """
 
     endpoint: Endpoint
     auth: Auth
+    clock: PlatformClock
 
     addresses = AddressSource.CONFIGURED
     empty_answer = EmptyAnswer.KEEP
@@ -141,17 +220,18 @@ class GatewayDiscovery:
 
     @property
     def identity(self) -> Hashable:
-        # The wire reads the token from the very object that this discovery keeps fresh: it cannot be shared.
-        own = self.auth if isinstance(self.auth, PasswordAuth) else self.auth.identity
+        # The wire reads the grant from the very object that this discovery keeps fresh: it cannot be shared.
+        own = self.auth if self.auth.renews else self.auth.identity
         return ("huawei_modelarts gateway", self.endpoint.id, own)
 
     def poll(self, context: PollContext) -> Conversation:
-        """A login, if one is due; otherwise no question at all."""
-        if not isinstance(self.auth, PasswordAuth):
-            return Snapshot((self.endpoint,), ask_again_in=math.inf)
-        yield from self.auth.fresh_token(context.unix_time, renew=context.reauthenticate)
-        again = min(self.auth.seconds_to_renewal(context.unix_time), _LOOK_AGAIN)
-        return Snapshot((self.endpoint,), ask_again_in=again)
+        """A login or the like, if one is due; otherwise no question at all."""
+        yield from self.auth.obtain(context.unix_time, renew=context.reauthenticate)
+        if context.reauthenticate:
+            # A call was refused. If it was signed by a wrong clock, what was just asked tells the right time.
+            self.clock.adopt()
+        rest = self.auth.seconds_to_renewal(context.unix_time)
+        return Snapshot((self.endpoint,), ask_again_in=rest if math.isinf(rest) else min(rest, _LOOK_AGAIN))
 
 
 def load_parser(name: str) -> Parser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, ClassVar, Literal, Self
-from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -12,49 +11,29 @@ from ...core.endpoint import Endpoint
 from ...core.interfaces import Provider, ProviderFacts, RateBudget, Wire
 from ...core.message import Headers
 from ...core.outcome import Outcome, Verdict
-from .auth import Auth, make_auth
-from .credentials import Credential, HeaderSecret, PasswordCredential
-from .discovery import GatewayDiscovery, HostEndpointsDiscovery, load_parser
+from .auth import gateway_wire
+from .credentials import (
+    AgencyCredential,
+    Credential,
+    DefaultCredential,
+    EnvironmentCredential,
+    HeaderSecret,
+    OneCredential,
+    PasswordCredential,
+    ProfileCredential,
+)
+from .discovery import GatewayDiscovery, HostEndpointsDiscovery, ListApi, load_parser
 from .host_endpoints import read_host_endpoints
+from .iam import IamAddress
+from .make_auth import make_auth
+from .platform_clock import PlatformClock
+from .rotation import Rotation
+from .urls import Origin, PathSegment, ServiceUrl, endpoint_of
 from .verdicts import direct_verdict, gateway_verdict
 
 __all__ = ["HuaweiModelArtsProvider"]
 
-_PER_USER = (20, 60.0)
-_PER_TENANT = (2000, 60.0)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-
-def _address(text: str) -> Endpoint:
-    """What a URL points at.
-
-    Raises:
-        ValueError: It is not a URL, or has parts that do not belong into one here.
-    """
-    url = urlsplit(text)
-    if url.scheme not in _DEFAULT_PORTS or url.query or url.fragment or "@" in url.netloc:
-        raise ValueError("not such a URL")
-    port = _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
-    return Endpoint(url.hostname or "", port, scheme=url.scheme, base_path=url.path)
-
-
-def _checked_url(text: str) -> str:
-    try:
-        _address(text)
-    except ValueError:
-        # `from None`: what was written may hold a password.
-        raise ValueError(
-            "write a URL such as https://host or https://host:port/path, without user, '?' and '#'"
-        ) from None
-    return text.rstrip("/")
-
-
-def _checked_origin(text: str) -> str:
-    text = _checked_url(text)
-    if urlsplit(text).path:
-        raise ValueError("write a URL such as https://host or https://host:port, without a path")
-    return text
 
 
 def _checked_path(path: str) -> str:
@@ -82,8 +61,8 @@ def _checked_headers(headers: dict[str, HeaderSecret]) -> dict[str, HeaderSecret
     return headers
 
 
-Origin = Annotated[str, AfterValidator(_checked_origin)]
-PathSegment = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+_TELLS_PROJECT = (EnvironmentCredential, ProfileCredential, DefaultCredential)
+_ASKS_IAM = (PasswordCredential, AgencyCredential)
 
 
 class HuaweiModelArtsProvider(Provider):
@@ -108,7 +87,9 @@ class HuaweiModelArtsProvider(Provider):
     )
 
     credential: Credential = Field(
-        description="How the platform knows us: a table with `type` token, password or aksk."
+        description="How the platform knows us: a table with `type` aksk, password, token, agency, ecs, environment, "
+        "profile or default. With access direct also a list of such tables, one for each of several IAM users, who "
+        "take turns."
     )
     access: Literal["direct", "gateway"] = Field(
         default="direct",
@@ -120,7 +101,8 @@ class HuaweiModelArtsProvider(Provider):
     )
     project_id: PathSegment | None = Field(
         default=None,
-        description="Id of the project. Required for direct and for a password login, which asks for a token of it.",
+        description="Id of the project. Required for direct, unless the credential's source names it (environment, "
+        "profile, default), and for a password login, which asks for a token of it.",
     )
     region: PathSegment | None = Field(
         default=None,
@@ -133,9 +115,11 @@ class HuaweiModelArtsProvider(Provider):
         "private clouds have their own.",
     )
     iam_endpoint: Origin | None = Field(
-        default=None, description="Origin of IAM. Default: https://iam.{region}.myhuaweicloud.com."
+        default=None,
+        description="Origin of IAM, for password and agency. Default: what the variable `HUAWEICLOUD_SDK_IAM_ENDPOINT` "
+        "says, or https://iam.{region}.myhuaweicloud.com.",
     )
-    gateway_url: Annotated[str, AfterValidator(_checked_url)] | None = Field(
+    gateway_url: ServiceUrl | None = Field(
         default=None,
         description="The `access_address` of the service, as its details show it. Required for gateway, unused else.",
     )
@@ -153,34 +137,56 @@ class HuaweiModelArtsProvider(Provider):
         "Snapshot. Default: the built-in reader; Huawei does not publish the shape of the list as text.",
     )
 
-    _auth: Auth = PrivateAttr()
+    _clock: PlatformClock = PrivateAttr(default_factory=PlatformClock)
+    _users: Rotation = PrivateAttr()
+
+    def model_post_init(self, context: object, /) -> None:
+        """Make the credentials' keepers: discovery and wire share them."""
+        del context
+        iam = IamAddress(self.iam_endpoint, self.region)
+        self._users = Rotation(
+            [make_auth(each, project_id=self.project_id, iam=iam, clock=self._clock) for each in self._credentials]
+        )
 
     @model_validator(mode="after")
     def _has_what_its_access_needs(self) -> Self:
         missing = [name for name in self._required() if getattr(self, name) is None]
         if missing:
-            raise ValueError(
-                f"access {self.access!r} with credential {self.credential.type!r} needs {', '.join(missing)}"
-            )
+            types = " and ".join(dict.fromkeys(repr(each.type) for each in self._credentials))
+            raise ValueError(f"access {self.access!r} with credential {types} needs {', '.join(missing)}")
         if self.access == "direct" and self.gateway_url is not None:
             raise ValueError('gateway_url is used with access = "gateway" only: set that, or remove gateway_url')
         return self
 
+    @model_validator(mode="after")
+    def _has_each_user_once(self) -> Self:
+        if self.access == "gateway" and len(self._credentials) > 1:
+            raise ValueError("credential: the gateway takes one credential; several users are for the endpoint list")
+        first: dict[str, int] = {}
+        for number, user in enumerate(self._users.users):
+            if user.user in first:
+                raise ValueError(
+                    f"credential[{number}]: {user.label} is there already as credential[{first[user.user]}]; "
+                    "each entry must be another IAM user, because Huawei's limit is per user"
+                )
+            first[user.user] = number
+        return self
+
+    @property
+    def _credentials(self) -> tuple[OneCredential, ...]:
+        return self.credential if isinstance(self.credential, tuple) else (self.credential,)
+
     def _required(self) -> list[str]:
-        names = ["service_id", "project_id"] if self.access == "direct" else ["gateway_url"]
-        if isinstance(self.credential, PasswordCredential):
+        names = ["service_id"] if self.access == "direct" else ["gateway_url"]
+        if self.access == "direct" and not all(isinstance(each, _TELLS_PROJECT) for each in self._credentials):
+            names.append("project_id")
+        if any(isinstance(each, PasswordCredential) for each in self._credentials):
             names.append("project_id")
         needs_endpoint = self.access == "direct" and self.endpoint is None
-        needs_iam = isinstance(self.credential, PasswordCredential) and self.iam_endpoint is None
+        needs_iam = any(isinstance(each, _ASKS_IAM) for each in self._credentials) and self.iam_endpoint is None
         if needs_endpoint or needs_iam:
             names.append("region")
         return list(dict.fromkeys(names))
-
-    def model_post_init(self, context: object, /) -> None:
-        """Make the credential's keeper: discovery and wire share it."""
-        del context
-        iam_url = self.iam_endpoint or f"https://iam.{self.region}.myhuaweicloud.com"
-        self._auth = make_auth(self.credential, project_id=self.project_id or "", iam_url=iam_url)
 
     def discovery(self) -> GatewayDiscovery | HostEndpointsDiscovery:
         """The endpoint list of the service, or the gateway.
@@ -189,37 +195,38 @@ class HuaweiModelArtsProvider(Provider):
             ConfigError: `parser` cannot be loaded.
         """
         if self.access == "gateway":
-            return GatewayDiscovery(_address(self.gateway_url or ""), self._auth)
-        url = (
-            f"{self._api()}/v1/{quote(self.project_id or '', safe='')}/services/"
-            f"{quote(self.service_id or '', safe='')}/predict/endpoints?type=host_endpoints"
-        )
+            return GatewayDiscovery(endpoint_of(self.gateway_url or ""), self._users.users[0], self._clock)
         parser = read_host_endpoints if self.parser is None else load_parser(self.parser)
-        return HostEndpointsDiscovery(url, self._auth, self.budgets(), parser, self.parser)
+        return HostEndpointsDiscovery(self._api(), self._users, self._clock, parser, self.parser)
 
     def wire(self, endpoint: Endpoint) -> Wire:
         """Direct: the user's own headers and no credential of the platform. Gateway: with the credential."""
         headers: Headers = tuple((name, value.reveal()) for name, value in self.headers.items())
         if self.access == "direct":
             return Wire(self.request_path, headers)
-        return self._auth.wire(f"{endpoint.scheme}://{endpoint.authority}", self.request_path, headers)
+        origin = f"{endpoint.scheme}://{endpoint.authority}"
+        user = self._users.users[0]
+        return gateway_wire(user, self._clock, origin, self.request_path, headers, self.project_id)
 
     def classify(self, outcome: Outcome) -> Verdict:
         """See `verdicts`."""
         if self.access == "direct":
             return direct_verdict(outcome)
-        return gateway_verdict(outcome, renews_token=self._auth.renews)
+        return gateway_verdict(outcome, renews=self._users.users[0].renews)
 
     def budgets(self) -> tuple[RateBudget, ...]:
-        """Huawei's limits for the endpoint list; none in gateway mode, where it is not asked."""
+        """Huawei's limits for the endpoint list: of each user, and of the account. None in gateway mode."""
         if self.access == "gateway":
             return ()
-        # With an endpoint of its own, a cloud has limits of its own.
-        where = f"modelarts/{self.region}" if self.endpoint is None else self.endpoint
-        return (
-            RateBudget(f"{where}/user/{self._auth.user}", *_PER_USER),
-            RateBudget(f"{where}/tenant/{self._auth.tenant}", *_PER_TENANT),
-        )
+        api = self._api()
+        return (*(api.user_budget(user.user) for user in self._users.users), api.tenant_budget(self.project_id))
 
-    def _api(self) -> str:
-        return self.endpoint or f"https://modelarts.{self.region}.myhuaweicloud.com"
+    def _api(self) -> ListApi:
+        accounts = [each.domain for each in self._credentials if isinstance(each, _ASKS_IAM)]
+        return ListApi(
+            origin=self.endpoint or f"https://modelarts.{self.region}.myhuaweicloud.com",
+            service_id=self.service_id or "",
+            project_id=self.project_id,
+            limits=f"modelarts/{self.region}" if self.endpoint is None else self.endpoint,
+            account=accounts[0] if accounts else None,
+        )

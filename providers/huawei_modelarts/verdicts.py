@@ -11,7 +11,7 @@ from ...core.outcome import FAIL, REAUTHENTICATE, Outcome, Verdict, back_off, re
 from ...core.retry_after import retry_after
 from .error_body import limit_window, read_error
 
-__all__ = ["direct_verdict", "gateway_verdict", "is_stale_token"]
+__all__ = ["direct_verdict", "gateway_verdict", "is_refused_key", "is_stale_token"]
 
 _STALE_TOKEN = frozenset(
     {
@@ -26,6 +26,13 @@ _STALE_TOKEN = frozenset(
         "APIG.0307",  # "token must be updated"
     }
 )
+_REFUSED_KEY = frozenset(
+    {
+        *_STALE_TOKEN,
+        "APIG.0303",  # the signature does not verify, or its date is off
+        "APIG.0305",
+    }
+)
 _NO_SUCH_SERVICE = "ModelArts.4503"
 _INSTANCE_REFUSED = "ModelArts.4302"
 
@@ -35,6 +42,12 @@ def is_stale_token(status: int, content: bytes) -> bool:
     return status == 401 and read_error(content).code in _STALE_TOKEN
 
 
+def is_refused_key(status: int, content: bytes) -> bool:
+    """Whether an answer says that an access key or its signature is not accepted; a wrong clock is such a case."""
+    code = read_error(content).code
+    return (status == 401 and code in _REFUSED_KEY) or (status == 403 and code == "ModelArts.0206")
+
+
 def direct_verdict(outcome: Outcome) -> Verdict:
     """An instance's answer: as HTTP says; and 500 is worth a try elsewhere, though the call may have run."""
     if outcome.status == 500:
@@ -42,20 +55,20 @@ def direct_verdict(outcome: Outcome) -> Verdict:
     return http_verdict(outcome)
 
 
-def gateway_verdict(outcome: Outcome, *, renews_token: bool) -> Verdict:
+def gateway_verdict(outcome: Outcome, *, renews: bool) -> Verdict:
     """The inference gateway's answer, or the model's through it.
 
     There is one endpoint, so elsewhere means: the gateway chooses another instance.
 
     Args:
         outcome: How the attempt ended.
-        renews_token: Whether the token can be fetched anew (password login).
+        renews: Whether the token or key can be fetched anew.
     """
     status, reply = outcome.status, outcome.reply
     if status is None or reply is None or status < 400:
         return http_verdict(outcome)
-    if status == 401:
-        return REAUTHENTICATE if renews_token and is_stale_token(status, reply.content) else FAIL
+    if status == 401 or is_refused_key(status, reply.content):
+        return REAUTHENTICATE if renews and is_refused_key(status, reply.content) else FAIL
     error = read_error(reply.content)
     if status == 429:
         told = retry_after(reply.headers)

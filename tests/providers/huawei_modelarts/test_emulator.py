@@ -464,6 +464,7 @@ def test_route_and_environment_belong_together(credential: CredentialType) -> No
         assert settings.pop("provider") == "huawei_modelarts"
         provider = HuaweiModelArtsProvider.model_validate(settings)
         assert provider.access == "gateway"
+        assert not isinstance(provider.credential, tuple)
         assert provider.credential.type == credential
 
 
