@@ -10,7 +10,19 @@ from typing import Literal, TypeAlias
 from ...core.emulation import Ending, ModelInstance, ServerReply, json_reply
 from ...core.interfaces import ControlFault
 
-__all__ = ["SERVICE_ID", "Shape", "broken", "date", "entry", "error", "service_id", "shapes", "throttled"]
+__all__ = [
+    "REFUSALS",
+    "SERVICE_ID",
+    "Shape",
+    "broken",
+    "date",
+    "entry",
+    "error",
+    "refusal",
+    "service_id",
+    "shapes",
+    "throttled",
+]
 
 Shape: TypeAlias = Literal["A", "B", "C", "D", "E", "F", "G"]
 
@@ -76,6 +88,50 @@ def error(status: int, code: str, message: str) -> ServerReply:
     if code.startswith("APIG"):
         body["request_id"] = secrets.token_hex(16)
     return json_reply(body, status)
+
+
+REFUSALS: tuple[tuple[int, str, str], ...] = (
+    (401, "ModelArts.0201", "The token is missing"),
+    (401, "ModelArts.0202", "The token has expired"),
+    (401, "ModelArts.0203", "The token cannot be parsed"),
+    (401, "ModelArts.0204", "The token cannot be parsed"),
+    (401, "ModelArts.4127", "The token is invalid"),
+    (401, "ModelArts.4201", "The token is invalid"),
+    (401, "ModelArts.6620", "The token is invalid"),
+    (401, "APIG.0301", "Incorrect IAM authentication information: decrypt token fail"),
+    (401, "APIG.0303", "Incorrect app authentication information"),
+    (401, "APIG.0305", "Incorrect authentication information"),
+    (401, "APIG.0307", "The token must be updated"),
+    (401, "ModelArts.0207", "The token has no project"),
+    (401, "ModelArts.0212", "The token has no project"),
+    (400, "ModelArts.0204", "The project is missing"),
+    (400, "ModelArts.0210", "The project is wrong"),
+    (403, "ModelArts.0206", "The AK/SK is invalid"),
+    (403, "ModelArts.0210", "The project id in the URL differs from that of the token"),
+    (403, "ModelArts.0108", "No permission"),
+    (403, "ModelArts.0112", "No permission in the workspace"),
+    (403, "APIG.0302", "The user may not call this API"),
+    (401, "ModelArts.4203", "No permission"),
+    (404, "ModelArts.3502", "The service does not exist"),
+    (404, "ModelArts.2786", "The project does not exist"),
+    (404, "APIG.0101", "The API does not exist"),
+    (403, "ModelArts.4116", "The account is in arrears"),
+    (403, "ModelArts.4118", "The account is suspended"),
+    (401, "ModelArts.6201", "The account is in arrears"),
+    (401, "ModelArts.6203", "The account is suspended"),
+    (429, "APIG.0308", "The throttling threshold has been reached: policy user over ratelimit,limit:20,time:1 minute"),
+    (429, "ModelArts.2799", "Too many requests"),
+    (429, "ModelArts.6101", "The system is busy"),
+    (500, "ModelArts.0010", "Internal error"),
+    (503, "APIG.0201", "The backend is unavailable"),
+)
+"""Status, code and a sentence of ours for each refusal of the endpoint list that Huawei's error pages name."""
+
+
+def refusal(status: int, code: str) -> ServerReply:
+    """One of the refusals; a code that is not among them gets a plain sentence."""
+    text = next((text for known, name, text in REFUSALS if (known, name) == (status, code)), "Refused")
+    return error(status, code, text)
 
 
 def throttled(who: str, limit: int, window: float) -> ServerReply:

@@ -2,7 +2,10 @@
 
     with ModelArtsEmulator(3) as cloud:
         cloud.route(), cloud.environment       # the settings of a route, and the secrets that they refer to
-        cloud.revoke_tokens()                  # every token that was issued ends now
+        cloud.revoke_tokens()                  # every token and temporary key that was issued ends now
+        cloud.iam.ahead = 1000.0               # the cloud's clock goes wrong, or ours
+        cloud.iam_delay = 2.0                  # IAM is slow; `break_iam` and `refuse_iam` for worse
+        cloud.refuse_list(401, "APIG.0307")    # one of the documented refusals
         cloud.list_queries, cloud.logins       # who asked, and when
         cloud.credentials_at_instances()       # must stay empty on the direct path
 
@@ -14,16 +17,16 @@ count.
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import itertools
 import re
 import secrets
 import tempfile
-import threading
 from collections import deque
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -41,23 +44,39 @@ from ...core.emulation import (
     json_reply,
 )
 from ...core.interfaces import ControlFault, Emulator, Instance
-from .emulated_answers import SERVICE_ID, Shape, broken, date, entry, error, service_id, shapes, throttled
-from .signing import ALGORITHM, canonical_request, query_pairs, signature
+from .emulated_answers import SERVICE_ID, Shape, broken, entry, error, refusal, service_id, shapes, throttled
+from .emulated_iam import EmulatedIam, Login
+from .emulated_metadata import EmulatedMetadata, MetadataMode
+from .emulated_settings import (
+    ACCESS_KEY,
+    AGENCY,
+    DOMAIN,
+    PROJECT_ID,
+    REGION,
+    USER,
+    CredentialType,
+    credential_settings,
+    credential_variables,
+    emulated_partner,
+    emulated_user,
+    profile_text,
+)
+from .signing import ALGORITHM
 
-__all__ = ["ListQuery", "Login", "ModelArtsEmulator", "credential_watch"]
+__all__ = [
+    "ACCESS_KEY",
+    "DOMAIN",
+    "PROJECT_ID",
+    "USER",
+    "CredentialType",
+    "ListQuery",
+    "Login",
+    "ModelArtsEmulator",
+    "credential_watch",
+]
 
 Access: TypeAlias = Literal["direct", "gateway"]
-CredentialType: TypeAlias = Literal["password", "token", "aksk"]
 
-REGION = "cn-emulated-1"
-PROJECT_ID = "0123456789abcdef0123456789abcdef"
-USER, DOMAIN = "emulated-user", "emulated-account"
-ACCESS_KEY = "EMULATEDACCESSKEY"
-_WRONG_PASSWORDS_ALLOWED = 5
-_CLOCK_DIFFERENCE_ALLOWED = 15 * 60
-_SIGNED = re.compile(
-    ALGORITHM + r" Access=(?P<key>[^,]+), SignedHeaders=(?P<names>[^,]+), Signature=(?P<value>[0-9a-f]{64})"
-)
 _LIST_PATH = re.compile(r"/v1/(?P<project>[^/]+)/services/(?P<service>[^/]+)/predict/endpoints")
 _GATEWAY_PATH = re.compile(r"/v1/infers/(?P<service>[^/?]+)(?P<rest>[^?]*)")
 _NOT_FORWARDED = frozenset(
@@ -77,12 +96,12 @@ class ListQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """One login at IAM."""
+class _Refusal:
+    """What is answered instead; `left`: how many times, None for always."""
 
-    at: float
-    user: str
     status: int
+    code: str
+    left: int | None
 
 
 class _Limiter:
@@ -110,7 +129,10 @@ class ModelArtsEmulator(Emulator):
         credential: What `route` says. Default `password`.
         shape: Shape of the endpoint list. Default A, the best guess. See `emulated_answers.shapes`.
         processes: Whether each instance is a process of its own, which SIGKILL really ends. Default: threads.
+        users: How many IAM users the account has; each has a limit of its own. Default 1.
         token_life: Seconds that an issued token lives. Default 24 hours, as Huawei's.
+        key_life: Seconds that a temporary key lives at most. Default 24 hours.
+        metadata: How the metadata server behaves; see `EmulatedMetadata`. Default plain.
         user_limit: Calls and seconds for each user. Default 20 in 60 s.
         tenant_limit: Calls and seconds for the account. Default 2000 in 60 s.
         security_token: What a temporary access key must bring along. Default: the key is permanent.
@@ -127,7 +149,10 @@ class ModelArtsEmulator(Emulator):
         credential: CredentialType = "password",
         shape: Shape = "A",
         processes: bool = False,
+        users: int = 1,
         token_life: float = 86_400.0,
+        key_life: float = 86_400.0,
+        metadata: MetadataMode = "plain",
         user_limit: tuple[int, float] = (20, 60.0),
         tenant_limit: tuple[int, float] = (2000, 60.0),
         security_token: str | None = None,
@@ -137,16 +162,18 @@ class ModelArtsEmulator(Emulator):
         self.access: Access = access
         self.credential: CredentialType = credential
         self.shape: Shape = shape
-        self.token_life = token_life
-        self.password = "emulated-password"  # noqa: S105 - of an emulated user
-        self.ready_token = "emulated-ready-token"  # noqa: S105
-        self.secret_key = "emulated-secret-key"  # noqa: S105
-        self.security_token = security_token
+        self.ready_token = "emulated-ready-token"  # noqa: S105 - of an emulated user
+        self.users = tuple(emulated_user(number, security_token) for number in range(users))
+        self.partner = emulated_partner()
+        everybody = (*self.users, self.partner)
+        self.iam = EmulatedIam(everybody, (DOMAIN, AGENCY), clock, token_life=token_life, key_life=key_life)
+        self.iam.issue_token(self.ready_token, self.users[0].name, PROJECT_ID, float("inf"))
+        self.metadata = EmulatedMetadata(self.iam, AGENCY, metadata)
+        self.iam_delay = 0.0
+        """Seconds that IAM takes for an answer."""
         self.list_queries: list[ListQuery] = []
-        self.logins: list[Login] = []
         self._first = instances
         self._clock = clock
-        self._lock = threading.Lock()
         self._server = LoopbackServer(self._answer)
         self._watch = Path(tempfile.gettempdir()) / f"directlane-credentials-{secrets.token_hex(8)}"
         gate = Rule(f"{__name__}:credential_watch", {"file": str(self._watch)})
@@ -157,10 +184,10 @@ class ModelArtsEmulator(Emulator):
         }
         self._weights: dict[str, int | None] = {}
         self._turns = itertools.count()
-        self._tokens: dict[str, float] = {self.ready_token: float("inf")}
-        self._ended: set[str] = set()
-        self._wrong_passwords = 0
-        self._fault = self._iam_fault = ControlFault.NONE
+        self._profile = self._watch.with_suffix(".profile")
+        self._fault = ControlFault.NONE
+        self._list_refusal: _Refusal | None = None
+        self._iam_refusal: _Refusal | None = None
         self._user_limiter, self._tenant_limiter = _Limiter(*user_limit), _Limiter(*tenant_limit)
         self._seen: list[str] = []
 
@@ -169,6 +196,8 @@ class ModelArtsEmulator(Emulator):
     def start(self) -> None:
         """Start the control plane and the instances; returns when they answer."""
         try:
+            self._profile.touch(mode=0o600)
+            self._profile.write_text(profile_text(self.users[0]))
             self._server.start()
             for fleet in self._fleets.values():
                 fleet.start(self._first)
@@ -184,6 +213,7 @@ class ModelArtsEmulator(Emulator):
         self._server.stop()
         self._seen = self.credentials_at_instances()
         self._watch.unlink(missing_ok=True)
+        self._profile.unlink(missing_ok=True)
 
     @property
     def instances(self) -> Sequence[ModelInstance]:
@@ -204,7 +234,7 @@ class ModelArtsEmulator(Emulator):
 
     def break_control_plane(self, fault: ControlFault) -> None:
         """Let the endpoint list and IAM fail from now on; `ControlFault.NONE` mends both."""
-        self._fault = self._iam_fault = fault
+        self._fault = self.iam.fault = fault
 
     def route(self) -> Mapping[str, object]:
         """The settings of a route to this cloud; see `settings`."""
@@ -236,45 +266,67 @@ class ModelArtsEmulator(Emulator):
 
     def settings(self, access: Access, credential: CredentialType, service: str | None = None) -> dict[str, object]:
         """The settings of a route with this access and this credential, to this service."""
-        reference = f"${{{_VARIABLES[credential]}}}"
-        table: dict[str, object] = {"type": credential}
-        if credential == "password":
-            table |= {"user": USER, "password": reference, "domain": DOMAIN}
-        elif credential == "token":
-            table |= {"token": reference}
-        else:
-            table |= {"access_key": ACCESS_KEY, "secret_key": reference}
-            if self.security_token is not None:
-                table["security_token"] = f"${{{_SECURITY_TOKEN_VARIABLE}}}"
         route: dict[str, object] = {"provider": "huawei_modelarts", "access": access}
         service = service or self.service_ids[0]
         route |= {"service_id": service, "project_id": PROJECT_ID, "region": REGION}
         route |= {"endpoint": self.url, "iam_endpoint": self.url}
         if access == "gateway":
             route["gateway_url"] = self._gateway_url(service)
-        return route | {"credential": table}
+        own = credential_settings(credential, self.users, self.partner, metadata=self.url, profile=self._profile)
+        return route | {"credential": own}
 
     def environment_of(self, credential: CredentialType) -> dict[str, str]:
-        """The environment variables that `settings` with this credential refers to."""
-        values = {"password": self.password, "token": self.ready_token, "aksk": self.secret_key}
-        environment = {_VARIABLES[credential]: values[credential]}
-        if credential == "aksk" and self.security_token is not None:
-            environment[_SECURITY_TOKEN_VARIABLE] = self.security_token
-        return environment
+        """The environment variables that `settings` with this credential refers to.
+
+        With `environment`, these are variables of Huawei's own SDKs, which are read from the process's environment.
+        """
+        return credential_variables(credential, self.users, self.partner, token=self.ready_token)
+
+    @property
+    def profile(self) -> Path:
+        """The profile file of the first user; it is there while the cloud runs."""
+        return self._profile
+
+    @property
+    def logins(self) -> list[Login]:
+        """Every password login, in order."""
+        return self.iam.logins
 
     def break_iam(self, fault: ControlFault) -> None:
         """Let only IAM fail from now on; `ControlFault.NONE` mends it."""
-        self._iam_fault = fault
+        self.iam.fault = fault
+
+    def refuse_list(self, status: int, code: str, *, times: int | None = None) -> None:
+        """Refuse the endpoint list with one of `emulated_answers.REFUSALS`, whatever the credential.
+
+        Args:
+            status: HTTP status.
+            code: Such as `ModelArts.0202`.
+            times: How often. Default: until `refuse_nothing`.
+        """
+        self._list_refusal = _Refusal(status, code, times)
+
+    def refuse_iam(self, status: int, code: str, *, times: int | None = None) -> None:
+        """Let IAM refuse everybody, as `refuse_list` does for the list."""
+        self._iam_refusal = _Refusal(status, code, times)
+
+    def refuse_nothing(self) -> None:
+        """End `refuse_list` and `refuse_iam`."""
+        self._list_refusal = self._iam_refusal = None
 
     def revoke_tokens(self) -> None:
-        """End every token that was issued, as a change of password does. The password stays valid."""
-        with self._lock:
-            self._ended |= set(self._tokens)
-            self._tokens.clear()
+        """End every token and temporary key that was issued, as a change of password does. The password stays valid."""
+        self.iam.revoke()
+        self.metadata.end_key()
 
     def queries_of(self, user: str, service: str | None = None) -> list[float]:
         """When this user asked for the endpoint list, of any service or of this one (seconds since 1970)."""
         return [query.at for query in self.list_queries if query.user == user and service in (None, query.service)]
+
+    def secrets(self) -> set[str]:
+        """Every secret of this cloud, issued ones included: what must be seen nowhere."""
+        everybody = (*self.users, self.partner)
+        return self.iam.secrets | {text for user in everybody for text in (user.password, user.secret_key)}
 
     def credentials_at_instances(self) -> list[str]:
         """One line for each request with a platform credential that reached an instance."""
@@ -285,52 +337,49 @@ class ModelArtsEmulator(Emulator):
 
     # --- in the server's thread ---------------------------------------------------------------------------------------
 
-    def _answer(self, request: ServerRequest) -> ServerReply | Awaitable[ServerReply]:
-        if request.path == "/v3/auth/tokens":
-            reply, name = self._login(request)
-            self.logins.append(Login(self._clock.unix(), name, reply.status))
-            return reply
+    async def _answer(self, request: ServerRequest) -> ServerReply:
+        reply = await self._dispatch(request)
+        stamp = format_datetime(datetime.fromtimestamp(self.iam.now(), UTC), usegmt=True)
+        return replace(reply, headers=(*reply.headers, ("date", stamp)))
+
+    async def _dispatch(self, request: ServerRequest) -> ServerReply:
+        if request.path in ("/v3/auth/tokens", "/v3.0/OS-CREDENTIAL/securitytokens"):
+            return await self._ask_iam(request)
         if found := _LIST_PATH.fullmatch(request.path):
-            user = self._user(request)
+            user = self.iam.user_of(request)
             reply = self._list(request, user, found["project"], found["service"])
             self.list_queries.append(ListQuery(self._clock.unix(), user, reply.status, found["service"]))
             return reply
         if found := _GATEWAY_PATH.match(request.target):
-            return self._gateway(request, found["service"], found["rest"])
+            return await self._gateway(request, found["service"], found["rest"])
+        metadata = self.metadata.answer(request)
+        if metadata is not None:
+            return metadata
         return error(404, "APIG.0101", "The API does not exist or has not been published in the environment")
 
-    # IAM
-
-    def _login(self, request: ServerRequest) -> tuple[ServerReply, str]:
-        who = _who(request)
-        failing = broken(self._iam_fault, wrong_types={"token": 5}, empty={}, status=201)
-        if failing is not None:
-            return failing, who[0]
-        if request.method != "POST" or who[0] == "?":
-            return json_reply({"error": {"code": 400, "message": "Bad request", "title": "Bad Request"}}, 400), who[0]
-        with self._lock:
-            if self._wrong_passwords >= _WRONG_PASSWORDS_ALLOWED:
-                return error(401, "IAM.0061", "Your account is locked due to too many failed logins"), who[0]
-            if who != (USER, DOMAIN, self.password):
-                self._wrong_passwords += 1
-                message = "The username or password is wrong."
-                return json_reply({"error": {"code": 401, "message": message, "title": "Unauthorized"}}, 401), who[0]
-            self._wrong_passwords = 0
-            now = self._clock.unix()
-            token = f"MII{secrets.token_urlsafe(60)}"
-            self._tokens[token] = now + self.token_life
-        body = {"token": {"expires_at": date(now + self.token_life), "issued_at": date(now)}}
-        return json_reply(body, 201, (("X-Subject-Token", token),)), who[0]
+    async def _ask_iam(self, request: ServerRequest) -> ServerReply:
+        if self.iam_delay:
+            await asyncio.sleep(self.iam_delay)
+        self._iam_refusal, reply = _refused(self._iam_refusal)
+        if reply is not None:
+            return reply
+        is_login = request.path == "/v3/auth/tokens"
+        return self.iam.login(request) if is_login else self.iam.security_tokens(request)
 
     # the endpoint list
 
     def _list(self, request: ServerRequest, user: str | None, project: str, service: str) -> ServerReply:
         if user is None:
-            return self._refusal(request, at_gateway=False)
+            return self.iam.refusal(request, at_gateway=False)
+        if not self.iam.has_project(request):
+            return refusal(401, "ModelArts.0207")
         now = self._clock.monotonic()
         for name, limiter, key in (("user", self._user_limiter, user), ("domain", self._tenant_limiter, DOMAIN)):
             if not limiter.allows(key, now):
                 return throttled(name, limiter.limit, limiter.window)
+        self._list_refusal, refused = _refused(self._list_refusal)
+        if refused is not None:
+            return refused
         if project != PROJECT_ID:
             return error(403, "ModelArts.0210", "The project id in the URL differs from that of the token")
         if service not in self._fleets:
@@ -347,8 +396,8 @@ class ModelArtsEmulator(Emulator):
     # the gateway
 
     async def _gateway(self, request: ServerRequest, service: str, rest: str) -> ServerReply:
-        if self._user(request) is None:
-            return self._refusal(request, at_gateway=True)
+        if self.iam.user_of(request) is None:
+            return self.iam.refusal(request, at_gateway=True)
         if service not in self._fleets:
             return error(500, "ModelArts.4503", "The service is not found")
         listed = self.instances_of(service)
@@ -369,55 +418,6 @@ class ModelArtsEmulator(Emulator):
             return error(502, "APIG.0201", "The connection to the backend broke")
         kept = [(name, value) for name, value in reply.headers.multi_items() if name not in _NOT_FORWARDED]
         return ServerReply(reply.status_code, (*kept, ("server", "ModelArts")), reply.content)
-
-    # credentials
-
-    def _user(self, request: ServerRequest) -> str | None:
-        token = request.header("x-auth-token")
-        if token is not None:
-            with self._lock:
-                return USER if self._tokens.get(token, 0.0) > self._clock.unix() else None
-        return f"key:{ACCESS_KEY}" if self._is_signed(request) else None
-
-    def _is_signed(self, request: ServerRequest) -> bool:
-        found = _SIGNED.fullmatch(request.header("authorization") or "")
-        sent_date = request.header("x-sdk-date") or ""
-        if found is None or found["key"] != ACCESS_KEY or request.header("x-security-token") != self.security_token:
-            return False
-        try:
-            sent = datetime.strptime(sent_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-        except ValueError:
-            return False
-        fields = {name: request.header(name) for name in found["names"].split(";")}
-        needed = {"host", "x-sdk-date"} | ({"x-security-token"} if self.security_token is not None else set[str]())
-        if abs(sent - self._clock.unix()) > _CLOCK_DIFFERENCE_ALLOWED or not needed <= fields.keys():
-            return False
-        present = {name: value for name, value in fields.items() if value is not None}
-        pairs = query_pairs(request.target.partition("?")[2])
-        canonical = canonical_request(request.method, request.path, pairs, present, request.content)
-        return hmac.compare_digest(signature(canonical, sent_date, self.secret_key), found["value"])
-
-    def _refusal(self, request: ServerRequest, *, at_gateway: bool) -> ServerReply:
-        token = request.header("x-auth-token")
-        if token is None and request.header("authorization") is not None:
-            return error(401, "APIG.0301", "Incorrect IAM authentication information: verify aksk signature fail")
-        if token in self._ended:
-            return error(401, "APIG.0307", "The token must be updated")
-        if at_gateway:
-            return error(401, "APIG.0301", "Incorrect IAM authentication information: decrypt token fail")
-        if token is None:
-            return error(401, "ModelArts.0201", "The token is missing")
-        if token in self._tokens:
-            return error(401, "ModelArts.0202", "The token has expired")
-        return error(401, "ModelArts.0203", "The token cannot be parsed")
-
-
-_SECURITY_TOKEN_VARIABLE = "EMULATED_MODELARTS_SECURITY_TOKEN"  # noqa: S105 - a name
-_VARIABLES: Mapping[CredentialType, str] = {
-    "password": "EMULATED_MODELARTS_PASSWORD",
-    "token": "EMULATED_MODELARTS_TOKEN",
-    "aksk": "EMULATED_MODELARTS_SECRET_KEY",
-}
 
 
 def credential_watch(settings: Mapping[str, object]) -> Gate:
@@ -443,14 +443,9 @@ def _prefixes() -> Iterator[str]:
     yield from (f"modelarts{number}" for number in itertools.count(2))
 
 
-def _who(request: ServerRequest) -> tuple[str, str, str]:
-    """User, account and password of a login; question marks if it is not one for a project."""
-    try:
-        auth = request.json()["auth"]
-        user = auth["identity"]["password"]["user"]
-        project = auth["scope"]["project"]
-        if auth["identity"]["methods"] == ["password"] and (project.get("id") or project.get("name")):
-            return str(user["name"]), str(user["domain"]["name"]), str(user["password"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    return "?", "?", "?"
+def _refused(waiting: _Refusal | None) -> tuple[_Refusal | None, ServerReply | None]:
+    """What is left of a refusal, and the answer that it makes now."""
+    if waiting is None:
+        return None, None
+    left = waiting.left - 1 if waiting.left is not None else None
+    return (None if left == 0 else replace(waiting, left=left)), refusal(waiting.status, waiting.code)
