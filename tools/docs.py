@@ -343,6 +343,7 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             *(
                 "LocalQuery",
                 "Upkeep",
+                "NEXT_PIECE",
                 "RateBudget",
                 "PollContext",
                 "AddressSource",
@@ -371,6 +372,7 @@ _NO_DOCSTRING = {
     "OK": "The verdict: give the answer to the caller; the endpoint did well.",
     "FAIL": "The verdict: give the answer to the caller; elsewhere it would be the same.",
     "REAUTHENTICATE": "The verdict: renew the credential, then try once more.",
+    "NEXT_PIECE": "Yielded to read on in the answer that a `Query` with `watch` keeps open.",
     "Conversation": "What `Discovery.poll` returns: yields queries, is sent replies, returns a snapshot.",
     "Duration": 'The type of a settings field that holds seconds and is written as `"5s"`.',
     "hookimpl": "Marks a function of a plug-in as the implementation of a hook.",

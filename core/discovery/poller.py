@@ -13,15 +13,15 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
-
-import httpx
 
 from ..clock import Clock
 from ..config.model import DiscoverySettings
 from ..endpoint import Snapshot
 from ..errors import DiscoveryError, DiscoveryThrottled, headline
 from ..interfaces.discovery import Discovery, PollContext
+from .asking import Asker
 from .belief import Belief, after_answer, after_failure, next_delay
 from .budget import BudgetKeeper
 from .conversation import converse, plugin_failure
@@ -37,6 +37,11 @@ Listener = Callable[[Belief], None]
 EARLY = 0.2
 """An early question comes after this share of the interval at the soonest; each one that brings no news doubles it. So
 an instance that is dead and stays listed cannot eat up a rate budget."""
+
+_WATCH_AGAIN = (0.2, 1.0)
+"""Seconds after which a watch that lived for longer than the interval is begun again, by chance: a control plane that
+starts again is not asked by all of its clients in one moment. One that ends sooner is begun again after the interval:
+it costs what polling costs."""
 
 
 def tell(listener: Listener, belief: Belief) -> None:
@@ -79,6 +84,9 @@ class Poller:
         self._reauthenticate = False
         self._is_renewing = False
         self._is_asked_for = False
+        self._is_watching = False
+        self._began_at = 0.0
+        self._watched = 0.0
         self._wanted = self._begun = self._served = 0
         self._is_over = False
 
@@ -105,6 +113,8 @@ class Poller:
         with self._changed:
             if self.belief.is_hopeless:
                 return self._served
+            if self._is_watching and not reauthenticate:
+                return self._begun  # a watch is fresh by itself
             if reauthenticate and self._is_renewing:
                 # Calls that failed with the old credential while the new one is fetched: one renewal serves them all.
                 return self._begun
@@ -153,20 +163,21 @@ class Poller:
 
     async def run(self, keeper: BudgetKeeper, tls: ssl.SSLContext, local: LocalRunner) -> None:
         """Ask until that is hopeless; ends by cancellation."""
-        event = asyncio.Event()
+        wishes = _Wishes(asyncio.Event())
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
             with suppress(RuntimeError):  # the loop is closing: so is this poller
-                loop.call_soon_threadsafe(event.set)
+                loop.call_soon_threadsafe(wishes.tell)
 
         self.on_wish = wake
-        limits = httpx.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=30)
-        # No environment: a proxy meant for web pages must not see the control plane's tokens.
-        async with httpx.AsyncHTTPTransport(limits=limits, verify=tls, trust_env=False) as http:
+        asker = Asker(self.discovery.identity, tls, keeper, local, self.settings.timeout)
+        try:
             while not self.belief.is_hopeless:
-                await self._ask_once(http, local, keeper)
-                await self._rest(event)
+                await self._ask_once(asker, wishes)
+                await self._rest(wishes.event)
+        finally:
+            await asker.close()
 
     async def _rest(self, event: asyncio.Event) -> None:
         """Sleep until the next question is due, or wanted and allowed."""
@@ -180,15 +191,26 @@ class Poller:
                     event.clear()  # of a wish that was served meanwhile; a newer one sets it again after this
                     await event.wait()
 
-    async def _ask_once(self, http: httpx.AsyncBaseTransport, local: LocalRunner, keeper: BudgetKeeper) -> None:
+    async def _ask_once(self, asker: Asker, wishes: _Wishes) -> None:
         context = self.begin()
-        answer: Snapshot | DiscoveryError
+        answer: Snapshot | DiscoveryError | None
+
+        def tell(snapshot: Snapshot) -> None:
+            self.hear(snapshot)
+            wishes.watch = patience
+            if self.is_wanted:
+                wishes.tell()
+
         try:
-            answer = await converse(self.discovery, context, http, local, keeper, self.settings.timeout)
+            async with asyncio.timeout(None) as patience:
+                answer = await converse(self.discovery, context, asker, tell)
+        except TimeoutError:  # a wish that the watch does not serve
+            answer = None
         except DiscoveryError as error:
             answer = error
         except Exception as error:  # noqa: BLE001 - a mistake, ours or a plug-in's: the poller goes on
             answer = plugin_failure(error)
+        wishes.watch = None
         self.end(answer)
 
     # --- without I/O: for whoever runs it, in real time or in virtual time -------------------------------------------
@@ -199,10 +221,31 @@ class Poller:
             self._is_asked_for = self._wanted > self._served
             self._begun = self._wanted
             self._is_renewing, self._reauthenticate = self._reauthenticate, False
+        self._began_at = self._clock.monotonic()
         return PollContext(self._clock.unix(), previous=self.belief.snapshot, reauthenticate=self._is_renewing)
 
-    def end(self, answer: Snapshot | DiscoveryError) -> None:
-        """The question has ended: believe what is to be believed, and tell."""
+    def hear(self, answer: Snapshot) -> None:
+        """A list came, and the question goes on: believe what is to be believed, and tell.
+
+        From now on this is a watch. It serves all wishes but those for another credential; `is_wanted` says whether
+        there is one, which ends the watch.
+        """
+        with self._changed:
+            is_first, self._is_watching = not self._is_watching, True
+            if not self._reauthenticate:
+                self._begun = self._wanted
+        self._believe(answer, is_first=is_first)
+        self._is_asked_for = False
+
+    def end(self, answer: Snapshot | DiscoveryError | None) -> None:
+        """The question has ended: believe what is to be believed, and tell. None: a watch ended without news."""
+        with self._changed:
+            was_watching, self._is_watching = self._is_watching, False
+        self._watched = self._clock.monotonic() - self._began_at if was_watching else 0.0
+        if answer is not None:
+            self._believe(answer, is_first=not was_watching)
+
+    def _believe(self, answer: Snapshot | DiscoveryError, *, is_first: bool) -> None:
         before = self.belief
         try:
             if isinstance(answer, Snapshot):
@@ -218,6 +261,8 @@ class Poller:
                 after = after_failure(before, answer)
         except Exception as error:  # noqa: BLE001 - its properties are a plug-in's too
             after = after_failure(before, plugin_failure(error))
+        if not is_first and after.error is None:
+            after = replace(after, questions=before.questions)  # another answer to the same question
         self._publish(before, after, was_wanted=self._is_asked_for)
 
     def rest(self) -> tuple[float, float]:
@@ -231,6 +276,8 @@ class Poller:
             return math.inf, math.inf
         if isinstance(belief.error, DiscoveryThrottled):
             return delay, delay  # no wish makes it sooner
+        if self._watched >= self.settings.interval and not math.isinf(delay):
+            delay = min(delay, self._random.uniform(*_WATCH_AGAIN))
         return min(delay, self._gap()), delay
 
     def _gap(self) -> float:
@@ -258,6 +305,21 @@ class Poller:
 
     def _log_change(self, before: Belief, after: Belief) -> None:
         _log_change(self.name, before, after)
+
+
+class _Wishes:
+    """Wakes a poller: from its rest, or out of a watch."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        self.event = event
+        self.watch: asyncio.Timeout | None = None
+
+    def tell(self) -> None:
+        """Somebody wants a question that the watch does not serve."""
+        self.event.set()
+        if self.watch is not None:
+            with suppress(RuntimeError):  # it has just ended
+                self.watch.reschedule(-math.inf)
 
 
 def _log_change(name: str, before: Belief, after: Belief) -> None:

@@ -49,7 +49,7 @@ class UpkeepPoller(Poller):
                     return self._served
         return super().ask_soon(reauthenticate=reauthenticate)
 
-    def end(self, answer: Snapshot | DiscoveryError) -> None:
+    def end(self, answer: Snapshot | DiscoveryError | None) -> None:
         """As `Poller.end`."""
         if self._is_renewing:
             self._renewed_at = self._clock.monotonic()

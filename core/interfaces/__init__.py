@@ -2,14 +2,17 @@
 
 from .balancer import ANY, Balancer, BuildContext, Load, Member, Picker, PickInfo
 from .discovery import (
+    NEXT_PIECE,
     AddressSource,
     Conversation,
     Discovery,
     EmptyAnswer,
     LocalQuery,
+    NextPiece,
     PollContext,
     Query,
     RateBudget,
+    Step,
     Upkeep,
 )
 from .emulator import ControlFault, Emulator, Instance
@@ -19,6 +22,7 @@ from .transport import Abort, AsyncBody, AsyncChannel, AsyncStreamed, Body, Chan
 
 __all__ = [
     "ANY",
+    "NEXT_PIECE",
     "PLAIN_WIRE",
     "Abort",
     "AddressSource",
@@ -39,6 +43,7 @@ __all__ = [
     "Load",
     "LocalQuery",
     "Member",
+    "NextPiece",
     "Permit",
     "PickInfo",
     "Picker",
@@ -49,6 +54,7 @@ __all__ = [
     "RateBudget",
     "Saved",
     "Sign",
+    "Step",
     "Store",
     "StoreRefused",
     "StoreUnavailable",

@@ -2,7 +2,8 @@
 
 A discovery is a conversation without I/O, in the manner of `httpx.Auth.auth_flow`: a generator yields a `Query`, is
 sent the `Reply`, and returns a `Snapshot`. One body serves sync code, async code and tests without a socket. What is
-not asked over HTTP (a file, a name server) is a `LocalQuery`.
+not asked over HTTP (a file, a name server) is a `LocalQuery`. Where the control plane tells of changes by itself, the
+conversation goes on: it yields each list as a `Snapshot`, and reads on in an answer that stays open.
 
 The core owns everything else: the timer and its jitter, one question at a time, the last good list, what to believe,
 the rate budget, and who shares the answer. A discovery must not sleep, read a clock, or keep a list of its own.
@@ -13,20 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from ..endpoint import Snapshot
 from ..message import Headers, Reply
 
 __all__ = [
+    "NEXT_PIECE",
     "AddressSource",
     "Conversation",
     "Discovery",
     "EmptyAnswer",
     "LocalQuery",
+    "NextPiece",
     "PollContext",
     "Query",
     "RateBudget",
+    "Step",
     "Upkeep",
 ]
 
@@ -61,6 +65,16 @@ class Query:
         headers: Header fields. Secrets may stand here; they are never logged.
         content: The body. Default: none.
         budgets: The rate budgets that this request spends from. The core waits until all of them allow it.
+        timeout: Seconds that the answer may take as a whole; for a control plane that answers when something changes
+            (a "blocking query", a "long poll"). Default: the setting `discovery.timeout`. With `watch`: seconds that
+            one piece may take, 60 by default; the head of the answer must come within the setting's time.
+        watch: Keep the answer open. Its status and headers come as a `Reply` without content; then each `NEXT_PIECE`
+            that is yielded gives a piece of the body. Whatever else is asked ends it. Default: no.
+        trust: Certificates (PEM) of the authorities that are trusted for this request, in place of the usual ones; for
+            https. Default: the usual ones.
+
+    Raises:
+        ValueError: `timeout` is not above 0.
     """
 
     url: str
@@ -68,6 +82,13 @@ class Query:
     headers: Headers = field(default=(), repr=False)
     content: bytes = field(default=b"", repr=False)
     budgets: tuple[RateBudget, ...] = ()
+    timeout: float | None = None
+    watch: bool = False
+    trust: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, not {self.timeout!r}")
 
     def __repr__(self) -> str:
         # A query string may hold a secret.
@@ -114,11 +135,31 @@ class PollContext:
     reauthenticate: bool = False
 
 
-Conversation = Generator[Query | LocalQuery, Reply, Snapshot]
+class NextPiece(Enum):
+    """The type of `NEXT_PIECE`."""
+
+    NEXT_PIECE = "next piece"
+
+
+NEXT_PIECE: Final = NextPiece.NEXT_PIECE
+"""Yielded to read on in the answer that a `Query` with `watch` keeps open.
+
+A piece is one line, with the line feed at its end. It comes as the content of a `Reply`; an empty content is the end of
+the answer. A stream that breaks off, or a piece that takes longer than the query's `timeout`, is thrown in as a
+`TransportError`."""
+
+Step: TypeAlias = Query | LocalQuery | NextPiece | Snapshot
+"""What a conversation may yield."""
+
+Conversation = Generator[Step, Reply, Snapshot]
 """Yields queries, is sent replies, returns a snapshot.
 
 When a query gets no reply at all, the core throws `TransportError` into the generator: catch it to try another host,
-or let it pass. Raise a `DiscoveryError` when the answer cannot be used."""
+or let it pass. Raise a `DiscoveryError` when the answer cannot be used.
+
+A `Snapshot` that is yielded is believed and told at once, and the conversation goes on (it is sent an empty `Reply`).
+The same list again confirms it: its age begins anew. From the first one on, the conversation counts as a watch: it is
+fresh by itself, so a failed call asks no early question; one that needs another credential ends it."""
 
 
 class AddressSource(Enum):

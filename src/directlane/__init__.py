@@ -48,6 +48,7 @@ from .core.errors import (
 )
 from .core.fields import Duration, Secret
 from .core.interfaces import (
+    NEXT_PIECE,
     Abort,
     AddressSource,
     AsyncBody,
@@ -93,6 +94,7 @@ from .core.version import __version__
 
 __all__ = [
     "FAIL",
+    "NEXT_PIECE",
     "OK",
     "REAUTHENTICATE",
     "Abort",

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-import httpx
 import pytest
-from discovery_lab import FAULTS, SECRET, Ask, ControlPlane, read
+from discovery_lab import FAULTS, SECRET, Ask, ControlPlane, asker, read
 
 from directlane import (
     AddressSource,
@@ -31,9 +30,8 @@ from directlane import (
     TransportError,
 )
 from directlane.core.clock import SYSTEM_CLOCK
-from directlane.core.discovery.budget import LocalBudgetKeeper
-from directlane.core.discovery.conversation import MAX_ANSWER_BYTES, converse
-from directlane.core.discovery.local import LocalRunner
+from directlane.core.discovery.asking import MAX_ANSWER_BYTES
+from directlane.core.discovery.conversation import converse
 from directlane.core.emulation.server import ServerReply, json_reply
 from directlane.core.interfaces.discovery import Discovery, Query, RateBudget
 
@@ -42,9 +40,9 @@ def ask(discovery: object, limit: float = 2.0) -> Snapshot:
     """One conversation in a loop of its own."""
 
     async def main() -> Snapshot:
-        async with httpx.AsyncHTTPTransport(trust_env=False) as http:
-            context, keeper = PollContext(SYSTEM_CLOCK.unix()), LocalBudgetKeeper(SYSTEM_CLOCK)
-            return await converse(cast("Discovery", discovery), context, http, LocalRunner(), keeper, limit)
+        context = PollContext(SYSTEM_CLOCK.unix())
+        async with asker(limit) as mine:
+            return await converse(cast("Discovery", discovery), context, mine, lambda snapshot: None)
 
     return asyncio.run(main())
 

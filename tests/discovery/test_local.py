@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
-from discovery_lab import Told, quick
+from discovery_lab import Told, asker, quick
 
 from directlane import (
     AddressSource,
@@ -30,10 +29,9 @@ from directlane import (
     Snapshot,
     TransportError,
 )
-from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.discovery import local as local_module
-from directlane.core.discovery.budget import LocalBudgetKeeper
-from directlane.core.discovery.conversation import MAX_ANSWER_BYTES, converse
+from directlane.core.discovery.asking import MAX_ANSWER_BYTES
+from directlane.core.discovery.conversation import converse
 from directlane.core.discovery.hub import DiscoveryHub
 from directlane.core.discovery.local import LocalRunner
 
@@ -64,9 +62,8 @@ class Local:
 
 def ask(discovery: Local, local: LocalRunner | None = None, limit: float = 30.0) -> Snapshot:
     async def main() -> Snapshot:
-        async with httpx.AsyncHTTPTransport(trust_env=False) as http:
-            keeper = LocalBudgetKeeper(SYSTEM_CLOCK)
-            return await converse(discovery, PollContext(0.0), http, local or LocalRunner(), keeper, limit)
+        async with asker(limit, local) as mine:
+            return await converse(discovery, PollContext(0.0), mine, lambda snapshot: None)
 
     return asyncio.run(main())
 
@@ -164,11 +161,6 @@ def test_an_answer_that_is_too_large_is_refused() -> None:
         ask(Local(lambda: Reply(200, content=bytes(MAX_ANSWER_BYTES + 1))))
 
 
-def test_an_identity_that_cannot_be_compared_is_a_mistake_of_the_plug_in() -> None:
-    with pytest.raises(DiscoveryError, match="TypeError"):
-        ask(Local(lambda: Reply(200), identity=["a list"]))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - that is the mistake
-
-
 def test_a_question_that_hangs_times_out(hanging: Hanging) -> None:
     discovery = Local(hanging, catches=True)
     assert hosts(ask(discovery, limit=0.05)) == ["10.0.0.99"]
@@ -187,10 +179,8 @@ def test_what_hangs_is_not_asked_a_second_time_until_it_ends(hanging: Hanging) -
     assert hosts(ask(other, local)) == ["10.0.0.2"], "another question does not wait"
 
     async def waits_for_its_end() -> Snapshot:
-        async with httpx.AsyncHTTPTransport(trust_env=False) as http:
-            keeper = LocalBudgetKeeper(SYSTEM_CLOCK)
-            again = converse(Local(hanging), PollContext(0.0), http, local, keeper, 30.0)
-            task = asyncio.create_task(again)
+        async with asker(local=local) as mine:
+            task = asyncio.create_task(converse(Local(hanging), PollContext(0.0), mine, lambda snapshot: None))
             await asyncio.sleep(0)
             hanging.go_on.set()
             return await task
@@ -204,9 +194,9 @@ def test_threads_have_a_bound(hanging: Hanging, monkeypatch: pytest.MonkeyPatch)
     local = LocalRunner()
     for number in range(3):
         with pytest.raises(DiscoveryError, match="no answer"):
-            ask(Local(hanging, identity=f"local {number}"), local, limit=0.05)
-    with pytest.raises(DiscoveryError, match="cannot ask the file: 3 other questions hang"):
-        ask(Local(hanging, identity="one more"), local)
+            ask(Local(hanging, f"file {number}"), local, limit=0.05)
+    with pytest.raises(DiscoveryError, match="cannot ask one more: 3 other questions hang"):
+        ask(Local(hanging, "one more"), local)
     assert (hanging.runs, local.running) == (3, 3)
 
 
@@ -233,7 +223,7 @@ def test_a_fork_leaves_the_threads_to_the_parent(hanging: Hanging) -> None:
 
 def test_a_budget_is_spent_by_a_local_question_too() -> None:
     budget = RateBudget("b", 1, 0.2)
-    local, loop = LocalRunner(), asyncio.new_event_loop()
+    loop = asyncio.new_event_loop()
     moments: list[float] = []
 
     def run() -> Reply:
@@ -241,10 +231,9 @@ def test_a_budget_is_spent_by_a_local_question_too() -> None:
         return Reply(200, content=b"10.0.0.1")
 
     async def main() -> None:
-        keeper = LocalBudgetKeeper(SYSTEM_CLOCK)
-        async with httpx.AsyncHTTPTransport(trust_env=False) as http:
+        async with asker() as mine:
             for _ in range(2):
-                await converse(Local(run, budgets=(budget,)), PollContext(0.0), http, local, keeper, 30.0)
+                await converse(Local(run, budgets=(budget,)), PollContext(0.0), mine, lambda snapshot: None)
 
     loop.run_until_complete(main())
     loop.close()

@@ -154,7 +154,7 @@ def test_fork_from_busy_threads_leaves_no_lock_behind(plane: ControlPlane) -> No
     def churn():
         while not done.is_set():
             process_hub().subscribe("svc", Ask(url), quick(), Told()).release()
-    share = hub.subscribe("svc", Ask(url), quick(interval=0.001), Told())
+    share = hub.subscribe("svc", Ask(url), quick(interval=0.001, timeout=10.0), Told())
     threads = [threading.Thread(target=churn) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
+import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Hashable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -22,7 +24,11 @@ from directlane import (
     Reply,
     Snapshot,
 )
+from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.config.model import DiscoverySettings
+from directlane.core.discovery.asking import Asker
+from directlane.core.discovery.budget import LocalBudgetKeeper
+from directlane.core.discovery.local import LocalRunner
 from directlane.core.emulation.server import Ending, LoopbackServer, ServerReply, ServerRequest, json_reply
 from directlane.core.interfaces.discovery import Query, RateBudget
 from directlane.core.retry_after import retry_after
@@ -34,6 +40,7 @@ __all__ = [
     "ControlPlane",
     "Told",
     "VirtualLoop",
+    "asker",
     "drip",
     "hub_threads",
     "quick",
@@ -70,6 +77,17 @@ class Ask:
         headers = (("authorization", f"Bearer {SECRET}"), ("x-renew", str(context.reauthenticate)), ("x-q", self.name))
         reply = yield Query(f"{self.url}/list?token={SECRET}", headers=headers, budgets=self.budgets)
         return read(reply)
+
+
+@asynccontextmanager
+async def asker(limit: float = 30.0, local: LocalRunner | None = None) -> AsyncGenerator[Asker, None]:
+    """Asks for one poller, over real sockets."""
+    tls = ssl.create_default_context()
+    made = Asker("test", tls, LocalBudgetKeeper(SYSTEM_CLOCK), local or LocalRunner(), limit)
+    try:
+        yield made
+    finally:
+        await made.close()
 
 
 def read(reply: Reply) -> Snapshot:

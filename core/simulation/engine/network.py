@@ -58,3 +58,7 @@ class ControlPlane(Protocol):
     def ask(self, query: Query | LocalQuery) -> Told:
         """A query leaves now. One that is local is not run: what it finds is for the control plane to say."""
         ...
+
+    def next_piece(self, query: Query) -> Told:
+        """The next piece of the answer to a query with `watch`; in infinite time, if nothing more happens."""
+        ...

@@ -328,6 +328,10 @@ class FarSide:
             answer = Reply(200, content=json.dumps({"number": self._number, "list": answer}).encode())
         return Told(answer, seconds)
 
+    def next_piece(self, query: Query) -> Told:
+        """Nobody watches here."""
+        raise AssertionError(query)
+
     def _answer(
         self, plane: _Plane, fault: str | None
     ) -> tuple[list[tuple[str, str, int | None]] | Reply | TransportError, _Entries | None, bool]:
