@@ -94,6 +94,7 @@ def talk(
             if isinstance(query, LocalQuery):
                 answer: Reply | TransportError = _read_here(query, environment or {}, files or {})
             else:
+                assert isinstance(query, Query)
                 told.queries.append(query)
                 answer = waiting.pop(0)
             query = conversation.throw(answer) if isinstance(answer, TransportError) else conversation.send(answer)

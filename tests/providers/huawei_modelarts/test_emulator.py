@@ -100,6 +100,7 @@ def ask(
     try:
         query = next(conversation)
         while True:
+            assert isinstance(query, Query | LocalQuery)
             try:
                 answer = query.run() if isinstance(query, LocalQuery) else send(http, query)
             except (httpx.TransportError, OSError) as error:
