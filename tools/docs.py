@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import directlane
+from directlane import emulation
 from directlane.core.config.load import DEFAULT_BALANCER, DEFAULT_TRANSPORT
 from directlane.core.config.model import CallSettings, DiscoverySettings, PluginSettings, RouteSettings
 from directlane.core.fields import Secret, format_duration
@@ -289,9 +290,9 @@ _API_HEAD = """\
 
 <!-- Made by tools/docs.py from `directlane.__all__` and the docstrings. Do not edit: run `python tools/docs.py`. -->
 
-Everything here is `directlane.NAME`. What does not stand here may change without notice; the emulation toolkit
-(`directlane.core.emulation`) and the emulators of the providers are meant for your tests, and their names may still
-change before 1.0. Every name has a docstring with its arguments, units, defaults and errors: `help(directlane.Client)`.
+Everything here is `directlane.NAME`, or stands in the module that its heading names. What does not stand here may
+change without notice; the emulators of the providers are meant for your tests, and their names may still change before
+1.0. Every name has a docstring with its arguments, units, defaults and errors: `help(directlane.Client)`.
 """
 
 _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -334,7 +335,7 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Writing a plug-in": (
         "See [write a provider](../how-to/write-a-provider.md).",
-        ("hookimpl", "ProviderPlugin", "Secret", "Duration"),
+        ("hookimpl", "ProviderPlugin", "Secret", "Duration", "retry_after"),
     ),
     "Writing a provider": (
         "",
@@ -368,6 +369,10 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "The package": ("", ("__version__",)),
 }
 
+_EMULATION = """\
+Import these from `directlane.emulation`; they need the extra `emulator`. See [tests with
+emulators](../how-to/tests-with-emulators.md)."""
+
 _NO_DOCSTRING = {
     "OK": "The verdict: give the answer to the caller; the endpoint did well.",
     "FAIL": "The verdict: give the answer to the caller; elsewhere it would be the same.",
@@ -375,6 +380,9 @@ _NO_DOCSTRING = {
     "NEXT_PIECE": "Yielded to read on in the answer that a `Query` with `watch` keeps open.",
     "Conversation": "What `Discovery.poll` returns: yields queries, is sent replies, returns a snapshot.",
     "Duration": 'The type of a settings field that holds seconds and is written as `"5s"`.',
+    "Fault": "What `set_fault` takes: one of the faults here.",
+    "Gate": "What lets a request into an instance: returns None, or the reply that refuses it.",
+    "Handler": "What a `LoopbackServer` calls for each request. Must not block.",
     "hookimpl": "Marks a function of a plug-in as the implementation of a hook.",
     "__version__": "The version of directlane.",
 }
@@ -392,18 +400,20 @@ def api_page() -> str:
         raise ValueError(
             f"_GROUPS in tools/docs.py and directlane.__all__ differ: {', '.join(wrong) or 'a name twice'}"
         )
-    parts = [_API_HEAD]
-    for title, (text, names) in _GROUPS.items():
-        rows = "".join(f"| `{name}` | {_cell(_first_sentence(name))} |\n" for name in names)
-        parts.append(f"## {title}\n\n{text + chr(10) * 2 if text else ''}| name | what it is |\n|---|---|\n{rows}")
-    return "\n".join(parts)
+    parts = [_API_HEAD, *(_table(title, text, names, directlane) for title, (text, names) in _GROUPS.items())]
+    return "\n".join([*parts, _table("directlane.emulation", _EMULATION, emulation.__all__, emulation)])
 
 
-def _first_sentence(name: str) -> str:
+def _table(title: str, text: str, names: Iterable[str], home: types.ModuleType) -> str:
+    rows = "".join(f"| `{name}` | {_cell(_first_sentence(name, home))} |\n" for name in names)
+    return f"## {title}\n\n{text + chr(10) * 2 if text else ''}| name | what it is |\n|---|---|\n{rows}"
+
+
+def _first_sentence(name: str, home: types.ModuleType) -> str:
     known = _NO_DOCSTRING.get(name)
     if known is not None:
         return known
-    line = _doc(cast("object", getattr(directlane, name)))
+    line = _doc(cast("object", getattr(home, name)))
     first = re.split(r"(?<=[.!?]) (?=[A-Z`])", line)[0]
     # The twins have one text: they are made from one source.
     is_twin = name.startswith("Async") and name.removeprefix("Async") in directlane.__all__ and "async" not in first

@@ -23,6 +23,7 @@ from .check import check
 from .demo import demo
 from .emulate import emulate
 from .endpoints import endpoints
+from .new import new
 from .output import say_error, write_json
 from .providers import providers
 from .schema import schema
@@ -121,5 +122,6 @@ for _command in (
     schema,
     emulate,
     simulate_command,
+    new,
 ):
     app.add_command(_command)

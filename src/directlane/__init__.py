@@ -89,6 +89,7 @@ from .core.outcome import FAIL, OK, REAUTHENTICATE, Action, Outcome, Verdict, ba
 from .core.plugins.hooks import ProviderPlugin, hookimpl
 from .core.pool.pool import EndpointView
 from .core.resilience.slots import QueueView
+from .core.retry_after import retry_after
 from .core.rpc import AsyncGrpcChannel, AsyncGrpcMessages, GrpcChannel, GrpcMessages
 from .core.version import __version__
 
@@ -190,5 +191,6 @@ __all__ = [
     "httpx_transport",
     "load_data",
     "load_file",
+    "retry_after",
     "retry_elsewhere",
 ]

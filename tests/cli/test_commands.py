@@ -35,6 +35,7 @@ COMMANDS = (
     "schema",
     "emulate",
     "simulate",
+    "new",
 )
 
 

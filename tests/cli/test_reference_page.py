@@ -24,6 +24,9 @@ def test_every_command_has_a_heading_and_nothing_else_has() -> None:
 
 
 def options_of(command: click.Command) -> set[str]:
+    """Its options, and those of the commands below it; the group of all commands has its own only."""
+    if isinstance(command, click.Group) and command is not app:
+        return set[str]().union(*map(options_of, command.commands.values()))
     return {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
 
 
