@@ -4,6 +4,7 @@
 - `ThreadInstance`, `ProcessInstance` (both `ModelInstance`): an instance that answers, keeps a ledger, misbehaves.
 - `Fleet`: the instances of one emulated service.
 - `Rule("module:function", settings)`: makes an instance's gate (authentication, paths) in whichever process it runs.
+- `token_gate(token)`: the rule of instances that share one token.
 - `Slow`, `HANG`, `RESET`, `HALF_BODY`, `Status`, `Stream`, `NONE`: what `set_fault` takes.
 """
 
@@ -14,6 +15,7 @@ from .instance import ModelInstance, ThreadInstance, start_together
 from .model import Gate, Model, Rule, echo
 from .process import ProcessInstance
 from .server import Handler, LoopbackServer
+from .token_gate import token_gate
 
 __all__ = [
     "HALF_BODY",
@@ -39,4 +41,5 @@ __all__ = [
     "echo",
     "json_reply",
     "start_together",
+    "token_gate",
 ]

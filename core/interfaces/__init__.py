@@ -1,5 +1,6 @@
 """The contracts between the core and what is plugged into it."""
 
+from .address_text import endpoint_at
 from .balancer import ANY, Balancer, BuildContext, Load, Member, Picker, PickInfo
 from .discovery import (
     NEXT_PIECE,
@@ -16,6 +17,7 @@ from .discovery import (
     Upkeep,
 )
 from .emulator import ControlFault, Emulator, Instance
+from .plain_servers import PlainServersProvider, TokenScheme, authorization
 from .provider import PLAIN_WIRE, Provider, ProviderFacts, Sign, Wire, http_verdict
 from .store import Lease, Permit, Saved, Store, StoreRefused, StoreUnavailable
 from .transport import Abort, AsyncBody, AsyncChannel, AsyncStreamed, Body, Channel, Streamed, Timeouts, Transport
@@ -47,6 +49,7 @@ __all__ = [
     "Permit",
     "PickInfo",
     "Picker",
+    "PlainServersProvider",
     "PollContext",
     "Provider",
     "ProviderFacts",
@@ -60,8 +63,11 @@ __all__ = [
     "StoreUnavailable",
     "Streamed",
     "Timeouts",
+    "TokenScheme",
     "Transport",
     "Upkeep",
     "Wire",
+    "authorization",
+    "endpoint_at",
     "http_verdict",
 ]

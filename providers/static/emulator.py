@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
 
-from ...core.emulation import Fleet, Gate, ModelInstance, Rule, ServerReply, ServerRequest, json_reply
+from ...core.emulation import Fleet, ModelInstance, token_gate
 from ...core.interfaces import ControlFault, Emulator, Instance
 
-__all__ = ["StaticEmulator", "make_gate"]
+__all__ = ["StaticEmulator"]
 
 EMULATED_TOKEN = "emulated-static-token"  # noqa: S105  # opens nothing but the emulator
 _VARIABLE = "EMULATED_STATIC_TOKEN"
@@ -27,7 +26,7 @@ class StaticEmulator(Emulator):
         self._count = instances
         self._token = token
         self._weights: dict[str, int | None] = {}
-        self._fleet = Fleet(gate=Rule(f"{__name__}:make_gate", {"token": token}), processes=processes, prefix="static")
+        self._fleet = Fleet(gate=token_gate(token), processes=processes, prefix="static")
 
     def start(self) -> None:
         """Start the instances."""
@@ -72,17 +71,3 @@ class StaticEmulator(Emulator):
     def environment(self) -> Mapping[str, str]:
         """The token that `route` refers to."""
         return {} if self._token is None else {_VARIABLE: self._token}
-
-
-def make_gate(settings: Mapping[str, object]) -> Gate | None:
-    """The gate of an instance: demands the token of the settings, if there is one."""
-    token = settings["token"]
-    if token is None:
-        return None
-    wanted = f"Bearer {token}".encode("latin-1")
-
-    def gate(request: ServerRequest) -> ServerReply | None:
-        given = (request.header("authorization") or "").encode("latin-1")
-        return None if hmac.compare_digest(given, wanted) else json_reply({"error": "the token is not valid"}, 401)
-
-    return gate

@@ -8,10 +8,8 @@ from typing import Annotated, ClassVar, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from ...core.endpoint import MAX_WEIGHT, Endpoint
-from ...core.fields import Secret
-from ...core.interfaces import Discovery, Provider, ProviderFacts, Wire
+from ...core.interfaces import Discovery, PlainServersProvider, ProviderFacts
 from ...core.outcome import Outcome, Verdict
-from .auth import Scheme, fixed_headers
 from .discovery import StaticDiscovery, endpoint_at
 from .verdicts import verdict
 
@@ -52,7 +50,7 @@ Address: TypeAlias = Annotated[
 ]
 
 
-class StaticProvider(Provider):
+class StaticProvider(PlainServersProvider):
     """Calls go to addresses that are written down: a server of your own, or one that another tool keeps up to date."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -69,12 +67,6 @@ class StaticProvider(Provider):
         description="The addresses, at least one; each a URL such as 'http://10.0.0.7:8000/base', or a table with "
         "`url`, `weight` and `zone`. IP addresses and host names of any network.",
     )
-    token: Secret | None = Field(default=None, description="Sent with every call as `auth` says. Default: none.")
-    auth: Scheme = Field(
-        default="bearer",
-        description="Form of the Authorization header when there is a token: bearer ('Bearer {token}') or plain "
-        "('{token}'). none: no header. Default: bearer, which most model servers expect.",
-    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -84,10 +76,6 @@ class StaticProvider(Provider):
         twice = [id_ for id_, times in ids.items() if times > 1]
         if twice:
             raise ValueError(f"`addresses` names {', '.join(twice)} more than once; write it once, with a `weight`")
-        if self.token is not None and self.auth == "none":
-            raise ValueError('a `token` with auth = "none" is never sent; remove one of them')
-        if self.token is None and self.auth != "none" and "auth" in self.model_fields_set:
-            raise ValueError(f'auth = "{self.auth}" needs a `token`, such as "${{MY_TOKEN}}"')
         return self
 
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -102,11 +90,6 @@ class StaticProvider(Provider):
     def discovery(self) -> Discovery:
         """The configured list."""
         return StaticDiscovery(self.endpoints())
-
-    def wire(self, endpoint: Endpoint) -> Wire:
-        """The Authorization header. The path of an address is the endpoint's base path."""
-        del endpoint
-        return Wire(headers=fixed_headers(self.token, self.auth))
 
     def classify(self, outcome: Outcome) -> Verdict:
         """What HTTP itself says."""
