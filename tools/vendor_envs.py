@@ -1,7 +1,7 @@
 """Makes the environments of packages that some tests compare with, or work with, and that do not fit beside the others.
 
     python tools/vendor_envs.py            all
-    python tools/vendor_envs.py eas        only the one for PAI-EAS
+    python tools/vendor_envs.py eas        only the one with the SDK of PAI-EAS
 
 Each gets an environment of its own below `.vendor/`: one of them pins a protobuf that is years old, one needs an older
 client of OpenAI than the tests have. What is there already is left alone. Standard library only, so any Python will do
@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "eas": ("eas-prediction==0.36",),
+    "alibaba": ("alibabacloud-eas20210701==7.0.0", "alibabacloud-tea-openapi==0.4.6"),
     "huawei": ("huaweicloudsdkcore==3.1.219",),
     "langchain": ("langchain-openai==1.7.3", "openai==2.54.0"),
 }

@@ -22,6 +22,9 @@ from .poller import EARLY, Poller
 
 __all__ = ["UpkeepPoller"]
 
+_LONGEST_GAP = 1.0
+"""Seconds between two rounds at most, if the second one is wanted."""
+
 _log = logging.getLogger("directlane.discovery")
 
 
@@ -56,8 +59,8 @@ class UpkeepPoller(Poller):
         super().end(answer)
 
     def _gap(self) -> float:
-        # News cannot be seen here, so wishes never become rarer.
-        return self.settings.interval * EARLY
+        # News cannot be seen here, so wishes never become rarer; and calls wait for them, so they come soon.
+        return min(self.settings.interval * EARLY, _LONGEST_GAP)
 
     def _log_change(self, before: Belief, after: Belief) -> None:
         error = after.error

@@ -2,6 +2,9 @@
 
 One GET without credential, answered only inside the VPC. The same answer is served on two paths, and not every host
 serves both: with `auto`, a 404 leads to the other path, and the one that worked comes first from then on.
+
+If the discovery server cannot be asked and there is no list yet, the control plane may be asked for one. That list is a
+help for the start: it says nothing of weights, and it is left as soon as discovery answers.
 """
 
 from __future__ import annotations
@@ -14,12 +17,20 @@ from typing import Literal, TypeAlias, cast
 from urllib.parse import quote
 
 from ...core.endpoint import Endpoint, InvalidEndpoint, Snapshot
-from ...core.errors import DiscoveryRefused, DiscoveryThrottled, DiscoveryUnreadable
-from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, PollContext, Query
+from ...core.errors import (
+    DiscoveryError,
+    DiscoveryRefused,
+    DiscoveryThrottled,
+    DiscoveryUnreadable,
+    TransportError,
+    headline,
+)
+from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, PollContext, Query, RateBudget
 from ...core.message import Reply
 from ...core.retry_after import retry_after
+from .control_plane import FALLBACK_SOURCE, InstanceSource
 
-__all__ = ["PATHS", "EasDiscovery", "GatewayDiscovery", "PathStyle", "read_upstreams"]
+__all__ = ["PATHS", "EasDiscovery", "GatewayDiscovery", "PathStyle", "discovery_budget", "read_upstreams"]
 
 PathStyle: TypeAlias = Literal["exported", "servicediscovery"]
 
@@ -28,6 +39,10 @@ PATHS: dict[PathStyle, str] = {
     "servicediscovery": "/api/v1/servicediscovery/upstreams/",
 }
 """The two paths, the documented one first."""
+
+_BUDGET = (600, 60.0)
+_LIST_AGAIN = 30.0
+"""Seconds between two lists of the control plane, while discovery stays away."""
 
 
 class EasDiscovery:
@@ -38,18 +53,30 @@ class EasDiscovery:
         service: Name of the service, or group.service, without sub-path.
         path: Which path to ask; `auto` finds out.
         internal: Whether to ask for the addresses inside the cluster.
+        fallback: Lists the instances while there is no list and discovery cannot be asked. Default: nobody does.
     """
 
-    def __init__(self, *, host: str, service: str, path: Literal["auto"] | PathStyle, internal: bool) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        service: str,
+        path: Literal["auto"] | PathStyle,
+        internal: bool,
+        fallback: InstanceSource | None = None,
+    ) -> None:
         self._host = host
         self._service = service
         self._path: Literal["auto"] | PathStyle = path
         self._internal = internal
+        self._fallback = fallback
+        self._budgets = (discovery_budget(host),)
         self._worked: PathStyle = "exported"
 
     @property
     def identity(self) -> Hashable:
-        return "alibaba_eas", self._host, self._service, self._path, self._internal
+        fallback = None if self._fallback is None else self._fallback.identity
+        return "alibaba_eas", self._host, self._service, self._path, self._internal, fallback
 
     @property
     def addresses(self) -> AddressSource:
@@ -60,20 +87,38 @@ class EasDiscovery:
         return EmptyAnswer.REFUSE
 
     def poll(self, context: PollContext) -> Conversation:
-        """One question; two if the first path is not there.
+        """One question; two if the first path is not there. If that fails and there is no list yet, the fallback.
 
         Raises:
             DiscoveryThrottled: Status 429.
             DiscoveryRefused: Any other status than 200.
             DiscoveryUnreadable: The body is not the answer that we know.
+            DiscoveryError: Discovery and the fallback both failed.
         """
-        del context
+        try:
+            return (yield from self._discover())
+        except (DiscoveryUnreadable, TransportError) as error:
+            failure: DiscoveryError | TransportError = error
+        except DiscoveryRefused as error:
+            if error.status < 500:  # it can be asked: this is its answer
+                raise
+            failure = error
+        if self._fallback is None or not _needs_fallback(context):
+            raise failure
+        try:
+            return (yield from self._fallback.list(context.unix_time))
+        except (DiscoveryError, TransportError) as error:
+            raise DiscoveryError(
+                f"{headline(failure)}; and the instances cannot be had from the control plane: {error}"
+            ) from error
+
+    def _discover(self) -> Conversation:
         reply: Reply | None = None
         asked: list[str] = []
         for style in self._styles():
             url = self._url(style)
             asked.append(url)
-            reply = yield Query(url)
+            reply = yield Query(url, budgets=self._budgets)
             if reply.status == 200:
                 snapshot = read_upstreams(reply.content)
                 self._worked = style
@@ -121,6 +166,22 @@ class GatewayDiscovery:
 
     def __repr__(self) -> str:
         return f"<GatewayDiscovery {self._snapshot.endpoints[0].id}>"
+
+
+def discovery_budget(host: str) -> RateBudget:
+    """Our own limit for one discovery server. The vendor states none, and asks for one question in 5 to 10 seconds."""
+    return RateBudget(f"alibaba_eas/discovery/{host}", *_BUDGET)
+
+
+def _needs_fallback(context: PollContext) -> bool:
+    """Whether there is no list, or one that the fallback gave some time ago."""
+    previous = context.previous
+    if previous is None or not previous.endpoints:
+        return True
+    if previous.attributes.get("source") != FALLBACK_SOURCE:
+        return False
+    listed_at = previous.attributes.get("listed_at")
+    return not isinstance(listed_at, float) or abs(context.unix_time - listed_at) >= _LIST_AGAIN
 
 
 def read_upstreams(body: bytes) -> Snapshot:

@@ -1,4 +1,5 @@
-"""PAI-EAS on loopback: the discovery server with both of its paths, a gateway, and instances that demand the token.
+"""PAI-EAS on loopback: the discovery server with both of its paths, a gateway, the control plane, and instances that
+demand the token.
 
 What it answers where the vendor says nothing (an unknown service, a missing path) is our guess, and a strict one: 404.
 Like the real server, as far as anybody can tell, it does not mind the date of a signed request unless it is told to:
@@ -33,6 +34,7 @@ from ...core.emulation import (
 from ...core.interfaces import ControlFault, Emulator, Instance
 from .auth import signature
 from .discovery import PATHS, PathStyle
+from .emulated_control_plane import API_PATH, EmulatedControlPlane
 
 __all__ = ["EMULATED_TOKEN", "EasEmulator", "make_gate"]
 
@@ -40,8 +42,11 @@ EMULATED_TOKEN = "emulated-eas-token"  # noqa: S105  # opens nothing but the emu
 USUAL_WEIGHT = 100
 """The weight of every instance in the vendor's public samples."""
 _VARIABLE = "EMULATED_EAS_TOKEN"
+_KEY_VARIABLE = "EMULATED_EAS_ACCESS_KEY_SECRET"
 _PREDICT = "/api/predict/"
 _REMEMBERED = 1000
+_REFUSED = ""
+"""Stands in the tally for calls without a good token."""
 
 
 class EasEmulator(Emulator):
@@ -85,18 +90,26 @@ class EasEmulator(Emulator):
         self.gateway_requests = 0
         """How many requests the gateway let through."""
         self._count = instances
-        self._token = token
+        self._is_split = processes
+        # Instances in threads share this list with us, and so learn of another token at once.
+        self._tokens = None if token is None else [token]
+        self._tally: dict[str, int] = {}
         gate_settings = {
             "service": service,
-            "token": token,
+            "tokens": self._tokens,
             "accept": sorted(accept),
             "date_tolerance": date_tolerance,
+            "tally": self._tally,
         }
         gate = Rule(f"{__name__}:make_gate", gate_settings)
         self._fleet = Fleet(gate=gate, application=application, processes=processes, prefix="eas")
         self._weights: dict[str, int | None] = {}
         self._fault = ControlFault.NONE
         self._asked_at: deque[float] = deque()
+        self.control_plane = EmulatedControlPlane(
+            service.rpartition(".")[2], lambda: self.token, lambda: self._fleet.listed
+        )
+        """Its OpenAPI. It goes on while discovery is broken."""
         self._gateway_gate = make_gate(gate_settings)
         self._gateway_echo = echo("gateway")
         self._control = LoopbackServer(self._answer)
@@ -139,8 +152,13 @@ class EasEmulator(Emulator):
         self._fleet.remove(instance)
 
     def break_control_plane(self, fault: ControlFault) -> None:
-        """Let discovery fail; the gateway goes on."""
+        """Let discovery fail; the gateway and the OpenAPI go on."""
         self._fault = fault
+
+    def break_api(self, fault: ControlFault) -> None:
+        """Let the OpenAPI fail, which tells tokens and instances; discovery goes on."""
+        reply = _broken(fault)
+        self.control_plane.broken = None if reply is None else lambda: reply
 
     def route(self) -> Mapping[str, object]:
         """Settings for direct access with the plain token."""
@@ -153,10 +171,62 @@ class EasEmulator(Emulator):
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The token that the routes refer to."""
-        return {} if self._token is None else {_VARIABLE: self._token}
+        """The token that `route` and `gateway_route` refer to."""
+        return {} if self.token is None else {_VARIABLE: self.token}
 
     # --- more ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> str | None:
+        """The token of the service now; None: authentication is off."""
+        return None if self._tokens is None else self._tokens[0]
+
+    @property
+    def refused_calls(self) -> int:
+        """How many calls the instances and the gateway answered with 401. Instances in processes are not counted."""
+        return self._tally.get(_REFUSED, 0)
+
+    def calls_with(self, token: str) -> int:
+        """How many calls came in with this token. Instances in processes are not counted."""
+        return self._tally.get(token, 0)
+
+    def rotate_token(self, token: str, *, keep_old: bool = False) -> None:
+        """Give the service another token.
+
+        Args:
+            token: The new one. The control plane tells it from now on, and the instances accept it.
+            keep_old: Whether the instances go on accepting the old one too, until the next rotation.
+
+        Raises:
+            RuntimeError: The instances are processes, or authentication is off.
+        """
+        if self._tokens is None or self._is_split:
+            raise RuntimeError("a token can be rotated only if there is one, and if the instances are threads")
+        self._tokens[:] = [token, *self._tokens[:1]] if keep_old else [token]
+
+    @property
+    def control_plane_environment(self) -> Mapping[str, str]:
+        """The secret that `control_plane_route` refers to."""
+        return {_KEY_VARIABLE: self.control_plane.access_key_secret}
+
+    def control_plane_route(self, **settings: object) -> Mapping[str, object]:
+        """Settings for direct access with the token of the control plane.
+
+        Args:
+            settings: More settings of the table `control_plane`.
+        """
+        credential: dict[str, object] = {
+            "type": "access_key",
+            "access_key_id": self.control_plane.access_key_id,
+            "access_key_secret": f"${{{_KEY_VARIABLE}}}",
+        }
+        plane = {"endpoint": self.url, "cluster": self.control_plane.cluster, "credential": credential, **settings}
+        return {
+            "provider": "alibaba_eas",
+            "service": self.service,
+            "discovery_host": self.host,
+            "control_plane": plane,
+        }
 
     @property
     def host(self) -> str:
@@ -188,7 +258,7 @@ class EasEmulator(Emulator):
         self._weights[instance.name] = weight
 
     def _token_setting(self) -> dict[str, object]:
-        return {} if self._token is None else {"token": f"${{{_VARIABLE}}}"}
+        return {} if self._tokens is None else {"token": f"${{{_VARIABLE}}}"}
 
     # --- the control server (in its own thread) -----------------------------------------------------------------------
 
@@ -199,6 +269,8 @@ class EasEmulator(Emulator):
                 return self._discover(request, style, unquote(path.removeprefix(start)))
         if path.startswith(_PREDICT):
             return self._pass_on(request)
+        if path.startswith(API_PATH):
+            return self.control_plane.answer(request)
         return json_reply({"error": "no such path"}, 404)
 
     def _discover(self, request: ServerRequest, style: PathStyle, service: str) -> ServerReply:
@@ -288,17 +360,23 @@ def make_gate(settings: Mapping[str, object]) -> Gate:
     """The gate of an instance.
 
     Args:
-        settings: `service`, `token` (None: no authentication), `accept` (a list of `plain`, `signed`, `bearer`),
-            `date_tolerance` (seconds or None).
+        settings: `service`, `tokens` (None: no authentication), `accept` (a list of `plain`, `signed`, `bearer`),
+            `date_tolerance` (seconds or None), `tally` (counts the calls by token; default: nobody sees it).
     """
     resource = _PREDICT + cast("str", settings["service"])
-    token = cast("str | None", settings["token"])
+    tokens = cast("Sequence[str] | None", settings["tokens"])
     accept = cast("Sequence[str]", settings["accept"])
     tolerance = cast("float | None", settings["date_tolerance"])
+    tally = cast("dict[str, int]", settings.get("tally", {}))
 
     def is_allowed(request: ServerRequest) -> bool:
-        if token is None:
+        if tokens is None:
             return True
+        right = next((token for token in tuple(tokens) if is_right(request, token)), _REFUSED)
+        tally[right] = tally.get(right, 0) + 1
+        return right != _REFUSED
+
+    def is_right(request: ServerRequest, token: str) -> bool:
         given = request.header("authorization") or ""
         if given.startswith("EAS "):
             return "signed" in accept and _is_signed(request, token, tolerance)

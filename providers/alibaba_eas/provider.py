@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    model_validator,
+)
 
 from ...core.codings.packers import PackKind, packer
 from ...core.endpoint import Endpoint
-from ...core.fields import Secret
-from ...core.interfaces import Discovery, Provider, ProviderFacts, Wire
+from ...core.fields import Duration, Secret
+from ...core.fields.secret import SecretContext
+from ...core.interfaces import Discovery, Provider, ProviderFacts, RateBudget, Upkeep, Wire
 from ...core.outcome import Outcome, Verdict
 from .auth import Scheme, fixed_headers, make_sign
-from .discovery import EasDiscovery, GatewayDiscovery, PathStyle
+from .control_plane import AddressKind, ControlPlane, InstanceSource
+from .credentials import Credential, KeySource, key_source
+from .discovery import EasDiscovery, GatewayDiscovery, PathStyle, discovery_budget
+from .token import CallToken, FetchedToken, TokenFile
 from .verdicts import verdict
 
-__all__ = ["AlibabaEasProvider"]
+__all__ = ["AlibabaEasProvider", "ControlPlaneSettings"]
 
 # Paths: what stands in a URL as it is, so that a signature covers what is sent. No space, '?', '#' or non-ASCII.
 _SERVICE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?(/[!\"$-.0->@-~]+)*")
@@ -83,6 +98,69 @@ def _can_pack(kind: PackKind) -> PackKind:
     return kind
 
 
+def _token_file(text: str, info: ValidationInfo) -> str:
+    if not text or "\0" in text:
+        raise ValueError("write the path of a file, such as '/run/secrets/eas-token'")
+    folder = info.context.folder if isinstance(info.context, SecretContext) else Path()
+    try:
+        return str((folder / Path(text).expanduser()).absolute())
+    except RuntimeError:
+        raise ValueError("'~' means nothing here: there is no home folder") from None
+
+
+def _origin(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        is_origin = url.scheme in ("http", "https") and not (url.path.rstrip("/") or url.query or url.fragment)
+        if not is_origin or "@" in url.netloc:
+            raise ValueError
+        _host_and_port(url.netloc, default_port=443)
+    except ValueError:
+        # `from None`: what was written may hold a password.
+        raise ValueError("write a URL such as https://host or https://host:port, without user and path") from None
+    return text.rstrip("/")
+
+
+NameSegment = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+
+
+class ControlPlaneSettings(BaseModel):
+    """How the control plane (the OpenAPI of EAS) is asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    credential: Credential = Field(
+        description="With which key: a table with `type` chain (the default credential chain of Alibaba Cloud; needs "
+        "the extra `alibaba`) or access_key."
+    )
+    endpoint: Annotated[str, AfterValidator(_origin)] | None = Field(
+        default=None, description="Origin of the API. Default: https://pai-eas.{region}.aliyuncs.com."
+    )
+    cluster: NameSegment | None = Field(default=None, description="Id of the cluster. Default: the region.")
+    service: NameSegment | None = Field(
+        default=None,
+        description="Name of the service, as the control plane knows it. Default: `service` without group and path.",
+    )
+    refresh: Duration = Field(
+        default=4 * 3600.0,
+        ge=60,
+        description="Fetch the token again after this time in any case, 1 minute at least. A token that is refused is "
+        "fetched at once, but not more often than once a minute.",
+    )
+    instances: bool = Field(
+        default=True,
+        description="Ask for the instances while there is no list yet and the discovery server cannot be asked.",
+    )
+    address: AddressKind | None = Field(
+        default=None,
+        description="Which address of such an instance to call: external (in your VPC) or inner (inside the cluster). "
+        "Default: external, and inner with `internal`.",
+    )
+    role: NameSegment | None = Field(
+        default=None, description="Only instances of this role, such as 'Standard'. Default: all."
+    )
+
+
 class AlibabaEasProvider(Provider):
     """A service on Alibaba Cloud PAI-EAS: straight to its instances in the VPC, or through a gateway."""
 
@@ -92,8 +170,11 @@ class AlibabaEasProvider(Provider):
     facts: ClassVar[ProviderFacts] = ProviderFacts(
         title="Alibaba Cloud PAI-EAS",
         summary="VPC direct connection to the instances of an EAS service; gateways as a second way.",
-        capabilities=frozenset({"discovery", "weights", "signing", "gateway"}),
-        budgets=("The discovery server states no limit; the vendor asks for one question in 5 to 10 seconds.",),
+        capabilities=frozenset({"discovery", "weights", "signing", "token-refresh", "gateway"}),
+        budgets=(
+            "discovery: 600 questions per 60 s for each server; our own limit, the vendor states none",
+            "control plane: 60 questions per 60 s for each region; our own limit, the vendor states none",
+        ),
     )
 
     service: Annotated[str, AfterValidator(_service)] = Field(
@@ -126,7 +207,20 @@ class AlibabaEasProvider(Provider):
         description="Ask for addresses inside the cluster: for callers that run in an EAS pod. Default: false.",
     )
     token: Secret | None = Field(
-        default=None, description="Token of the service. Default: none, for a service with authentication off."
+        default=None,
+        description="Token of the service, read once. Default: none, for a service with authentication off, or if "
+        "`token_file` or `control_plane` gives it.",
+    )
+    token_file: Annotated[str, AfterValidator(_token_file)] | None = Field(
+        default=None,
+        description="A file with the token, which is read again while calls run: as often as `discovery.interval` "
+        "says, and when a token was refused. A relative path begins at the configuration file. Default: none.",
+    )
+    control_plane: ControlPlaneSettings | None = Field(
+        default=None,
+        description="Ask the control plane for the token, if neither `token` nor `token_file` gives it, and for "
+        "instances while discovery is away; see [control_plane](#control_plane). Default: "
+        "it is not asked.",
     )
     auth: Scheme = Field(
         default="plain",
@@ -153,6 +247,10 @@ class AlibabaEasProvider(Provider):
         "gateway of `uid` and `region`.",
     )
 
+    _token: CallToken | None = PrivateAttr(default=None)
+    """The token of the calls, if it can change."""
+    _keys: KeySource | None = PrivateAttr(default=None)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.access == "direct":
@@ -163,11 +261,35 @@ class AlibabaEasProvider(Provider):
         elif self.gateway_host is None and (self.region is None or self.uid is None):
             missing = " and ".join(f"`{name}`" for name in ("region", "uid") if getattr(self, name) is None)
             raise ValueError(f'access = "{self.access}" needs {missing}, or `gateway_host`')
-        if self.token is not None and self.auth == "none":
-            raise ValueError('a `token` with auth = "none" is never sent; remove one of them')
-        if self.token is None and self.auth != "none" and "auth" in self.model_fields_set:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("`token` and `token_file` both give the token; remove one of them")
+        given = "token" if self.token is not None else "token_file" if self.token_file is not None else None
+        if given is not None and self.auth == "none":
+            raise ValueError(f'a `{given}` with auth = "none" is never sent; remove one of them')
+        has_token = given is not None or self.control_plane is not None
+        if not has_token and self.auth != "none" and "auth" in self.model_fields_set:
             raise ValueError(f'auth = "{self.auth}" needs a `token`, such as "${{EAS_TOKEN}}"')
+        self._check_control_plane(has_token=given is not None)
         return self
+
+    def _check_control_plane(self, *, has_token: bool) -> None:
+        settings = self.control_plane
+        if settings is None:
+            return
+        if self.region is None and (settings.endpoint is None or settings.cluster is None):
+            raise ValueError("`control_plane` needs `region`, or both `control_plane.endpoint` and `.cluster`")
+        asks_for_token = not has_token and self.auth != "none"
+        if not asks_for_token and (self.access != "direct" or not settings.instances):
+            raise ValueError(
+                "`control_plane` would never be asked: the token comes from elsewhere or is not sent, and instances "
+                "are not wanted; remove it"
+            )
+
+    def model_post_init(self, context: object, /) -> None:
+        """Make the place where a token that changes is kept: the upkeep and the wire share it."""
+        del context
+        if self.auth != "none" and self.token is None and (self.token_file or self.control_plane):
+            self._token = CallToken(self.auth)
 
     @property
     def prefix(self) -> str:
@@ -183,17 +305,51 @@ class AlibabaEasProvider(Provider):
             service=self.service.partition("/")[0],
             path=self.discovery_path,
             internal=self.internal,
+            fallback=self._instances(),
         )
+
+    def upkeep(self) -> Upkeep | None:
+        """What keeps the token fresh; None for one that does not change."""
+        if self._token is None:
+            return None
+        if self.token_file is not None:
+            return TokenFile(Path(self.token_file), self._token)
+        assert self.control_plane is not None  # noqa: S101 - there is no token otherwise, see `model_post_init`
+        return FetchedToken(self._plane(self.control_plane), self._token, self.control_plane.refresh)
 
     def wire(self, endpoint: Endpoint) -> Wire:
         """Prefix and authentication: the same for every instance."""
         del endpoint
         pack = None if self.compression is None else packer(self.compression)
+        if self._token is not None:
+            return Wire(self.prefix, sign=self._token.headers, pack=pack)
         return Wire(self.prefix, fixed_headers(self.token, self.auth), make_sign(self.token, self.auth), pack)
 
     def classify(self, outcome: Outcome) -> Verdict:
         """What a status of PAI-EAS means."""
-        return verdict(outcome)
+        return verdict(outcome, renews_token=self._token is not None)
+
+    def budgets(self) -> tuple[RateBudget, ...]:
+        """Our own limits, since the vendor states none."""
+        found = () if self.access != "direct" else (discovery_budget(self.discovery_host or self._regional_host()),)
+        return found if self.control_plane is None else (*found, self._plane(self.control_plane).budget)
+
+    def _instances(self) -> InstanceSource | None:
+        settings = self.control_plane
+        if settings is None or not settings.instances:
+            return None
+        address = settings.address or ("inner" if self.internal else "external")
+        return InstanceSource(self._plane(settings), address, settings.role)
+
+    def _plane(self, settings: ControlPlaneSettings) -> ControlPlane:
+        if self._keys is None:
+            self._keys = key_source(settings.credential)
+        return ControlPlane(
+            origin=settings.endpoint or f"https://pai-eas.{self.region}.aliyuncs.com",
+            cluster=settings.cluster or self.region or "",
+            service=settings.service or self.service.partition("/")[0].rpartition(".")[2],
+            keys=self._keys,
+        )
 
     def _regional_host(self) -> str:
         if self.uid is not None:

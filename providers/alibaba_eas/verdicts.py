@@ -8,13 +8,15 @@
 408        the server's time limit, after which it closes the connection: may have run
 500        the model failed, possibly only on this instance: may have run
 502, 504   a hop in front of the instance failed: may have run
-others     the caller's answer: 400, 401, 404 and 405 would be the same everywhere
+401        the token is missing or wrong: not run. If a newer one can be had, it is fetched, and the call is sent once
+           more; else it is the caller's answer
+others     the caller's answer: 400, 404 and 405 would be the same everywhere
 """
 
 from __future__ import annotations
 
 from ...core.interfaces import http_verdict
-from ...core.outcome import Outcome, Verdict, retry_elsewhere
+from ...core.outcome import REAUTHENTICATE, Outcome, Verdict, retry_elsewhere
 
 __all__ = ["QUEUE_FULL", "verdict"]
 
@@ -22,8 +24,15 @@ QUEUE_FULL = 450
 """The one status that HTTP does not know."""
 
 
-def verdict(outcome: Outcome) -> Verdict:
-    """What this answer means."""
+def verdict(outcome: Outcome, *, renews_token: bool = False) -> Verdict:
+    """What this answer means.
+
+    Args:
+        outcome: An answer.
+        renews_token: Whether a newer token can be had.
+    """
+    if outcome.status == 401 and renews_token:
+        return REAUTHENTICATE
     if outcome.status == QUEUE_FULL:
         return retry_elsewhere(may_have_run=False)
     if outcome.status == 500:

@@ -143,7 +143,7 @@ def test_a_later_failure_keeps_what_was_learned_and_says_so(
 
 def poller_at(clock: VirtualClock) -> UpkeepPoller:
     """A poller that nobody runs, with one success behind it."""
-    poller = UpkeepPoller("svc/route", Login("http://unused"), quick(interval=5.0), clock, Random(1))
+    poller = UpkeepPoller("svc/route", Login("http://unused"), quick(interval=60.0), clock, Random(1))
     poller.begin()
     poller.end(Snapshot(ask_again_in=NEVER))
     return poller

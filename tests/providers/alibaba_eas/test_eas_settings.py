@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from directlane import load_file
 from directlane.core.endpoint import Endpoint
 from directlane.core.errors import Phase
-from directlane.core.interfaces import Provider
+from directlane.core.interfaces import PollContext, Provider, Query
 from directlane.core.message import Reply, Request
 from directlane.core.outcome import Action, Outcome
 from directlane.core.plugins.hooks import ProviderPlugin
 from directlane.providers.alibaba_eas import AlibabaEasProvider, plugin
 from directlane.providers.alibaba_eas.emulator import EasEmulator
+from directlane.providers.alibaba_eas.provider import ControlPlaneSettings
+from directlane.providers.alibaba_eas.token import FetchedToken, TokenFile
 
 INSTANCE = Endpoint("10.0.0.1", 50000)
 SECRET = "kangaroo-4711"
+KEY = {"type": "access_key", "access_key_id": "LTAI", "access_key_secret": SECRET}
+GATEWAY = {"access": "vpc_gateway", "uid": "1"}
 
 
 def provider(**settings: object) -> AlibabaEasProvider:
@@ -51,6 +58,20 @@ def test_defaults() -> None:
         ({"request_path": "/v1?x"}, "it starts with '/'"),
         ({"request_path": "/ü"}, "written as %XX"),
         ({"access": "sideways"}, "'direct', 'vpc_gateway' or 'public_gateway'"),
+        ({"token": SECRET, "token_file": "/x"}, "both give the token"),
+        ({"auth": "none", "token_file": "/x"}, "is never sent"),
+        ({"token_file": ""}, "write the path of a file"),
+        ({"token_file": "a\0b"}, "write the path of a file"),
+        ({"control_plane": {}}, "control_plane.credential"),
+        ({"control_plane": {"credential": {"type": "magic"}}}, "'chain'"),
+        ({"control_plane": {"credential": KEY, "endpoint": f"https://user:{SECRET}@host"}}, "write a URL such as"),
+        ({"control_plane": {"credential": KEY, "endpoint": "ftp://host"}}, "write a URL such as"),
+        ({"control_plane": {"credential": KEY, "endpoint": "https://host/path"}}, "write a URL such as"),
+        ({"control_plane": {"credential": KEY, "refresh": "5s"}}, "60"),
+        ({"control_plane": {"credential": KEY}, "region": None, "discovery_host": "d"}, "needs `region`, or both"),
+        ({"control_plane": {"credential": KEY, "instances": False}, "token": SECRET}, "would never be asked"),
+        ({"control_plane": {"credential": KEY}, **GATEWAY, "token": SECRET}, "would never be asked"),
+        ({"control_plane": {"credential": {**KEY, "access_key_secret": f"{SECRET} x"}}}, "it has a space"),
     ],
 )
 def test_what_is_refused_and_why(settings: dict[str, object], message: str) -> None:
@@ -64,6 +85,82 @@ def test_every_setting_says_what_it_is() -> None:
     for name, field in AlibabaEasProvider.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+def test_every_setting_of_the_control_plane_says_what_it_is() -> None:
+    for name, field in ControlPlaneSettings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({}, None),
+        ({"token": "t"}, None),
+        ({"token_file": "/x"}, TokenFile),
+        ({"control_plane": {"credential": KEY}}, FetchedToken),
+        ({"control_plane": {"credential": KEY}, **GATEWAY}, FetchedToken),
+        ({"control_plane": {"credential": KEY}, "token_file": "/x"}, TokenFile),
+        ({"control_plane": {"credential": KEY}, "token": "t"}, None),
+        ({"control_plane": {"credential": KEY}, "auth": "none"}, None),
+    ],
+)
+def test_who_keeps_the_token_fresh(settings: dict[str, object], kind: type[object] | None) -> None:
+    made = provider(**settings)
+    upkeep = made.upkeep()
+    assert (None if upkeep is None else type(upkeep)) is kind
+    verdict = made.classify(Outcome(Phase.DONE, 0.1, reply=Reply(401)))
+    assert verdict.action is (Action.FAIL if kind is None else Action.REAUTHENTICATE)
+
+
+def test_a_401_was_not_run() -> None:
+    verdict = provider(token_file="/x").classify(Outcome(Phase.DONE, 0.1, reply=Reply(401)))
+    assert not verdict.may_have_run
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({}, "https://pai-eas.cn-hangzhou.aliyuncs.com/api/v2/services/cn-hangzhou/svc"),
+        ({"service": "group.svc/v1"}, "https://pai-eas.cn-hangzhou.aliyuncs.com/api/v2/services/cn-hangzhou/svc"),
+        (
+            {"control_plane": {"service": "g.s"}},
+            "https://pai-eas.cn-hangzhou.aliyuncs.com/api/v2/services/cn-hangzhou/g.s",
+        ),
+        (
+            {"control_plane": {"endpoint": "http://api:8080/", "cluster": "c"}, "region": None, "discovery_host": "d"},
+            "http://api:8080/api/v2/services/c/svc",
+        ),
+    ],
+)
+def test_where_the_control_plane_is_asked(settings: dict[str, dict[str, object]], url: str) -> None:
+    table = {"credential": KEY, **settings.get("control_plane", {})}
+    upkeep = provider(**{**settings, "control_plane": table}).upkeep()
+    assert upkeep is not None
+    query = next(upkeep.poll(PollContext(0.0)))
+    assert isinstance(query, Query)
+    assert query.url == url
+
+
+def test_a_relative_token_file_begins_at_the_configuration_file(tmp_path: Path) -> None:
+    file = tmp_path / "directlane.toml"
+    file.write_text(
+        "[services.s]\n[[services.s.routes]]\n"
+        'provider = "alibaba_eas"\nservice = "svc"\nregion = "cn-hangzhou"\ntoken_file = "secrets/token"\n'
+    )
+    made = load_file(file, environment={}).services["s"].routes[0].provider
+    assert isinstance(made, AlibabaEasProvider)
+    assert made.token_file == str(tmp_path / "secrets" / "token")
+
+
+def test_budgets_are_our_own_and_named() -> None:
+    made = provider(control_plane={"credential": KEY})
+    assert [(budget.name.split("/")[1], budget.limit, budget.window) for budget in made.budgets()] == [
+        ("discovery", 600, 60.0),
+        ("control plane", 60, 60.0),
+    ]
+    assert all("our own limit" in line for line in made.facts.budgets)
 
 
 @pytest.mark.parametrize(
