@@ -153,7 +153,7 @@ def test_fork_from_busy_threads_leaves_no_lock_behind(plane: ControlPlane) -> No
     done = threading.Event()
     def churn():
         while not done.is_set():
-            process_hub().subscribe("svc", Ask(url), quick(), Told()).release()
+            process_hub().subscribe("svc", Ask(url), quick(timeout=10.0), Told()).release()
     share = hub.subscribe("svc", Ask(url), quick(interval=0.001, timeout=10.0), Told())
     threads = [threading.Thread(target=churn) for _ in range(3)]
     for thread in threads:
@@ -164,7 +164,7 @@ def test_fork_from_busy_threads_leaves_no_lock_behind(plane: ControlPlane) -> No
         if child == 0:
             import faulthandler
             faulthandler.dump_traceback_later(8, exit=True)
-            mine = process_hub().subscribe("svc", Ask(url), quick(), Told())
+            mine = process_hub().subscribe("svc", Ask(url), quick(timeout=10.0), Told())
             ready = mine.wait_ready(5) and mine.wait_served(mine.ask_soon(), 5)
             mine.release()
             os._exit(0 if ready and not hub_threads() else 1)
