@@ -63,6 +63,7 @@ from .core.interfaces import (
     EmptyAnswer,
     Emulator,
     Lease,
+    Load,
     LocalQuery,
     Member,
     Permit,
@@ -74,6 +75,7 @@ from .core.interfaces import (
     Query,
     RateBudget,
     Saved,
+    Sign,
     Store,
     StoreRefused,
     StoreUnavailable,
@@ -84,7 +86,7 @@ from .core.interfaces import (
     Wire,
     http_verdict,
 )
-from .core.message import Reply, Request, StatusError
+from .core.message import Headers, Reply, Request, StatusError
 from .core.outcome import FAIL, OK, REAUTHENTICATE, Action, Outcome, Verdict, back_off, retry_elsewhere
 from .core.plugins.hooks import ProviderPlugin, hookimpl
 from .core.pool.pool import EndpointView
@@ -140,9 +142,11 @@ __all__ = [
     "EndpointView",
     "GrpcChannel",
     "GrpcMessages",
+    "Headers",
     "InvalidEndpoint",
     "InvalidRequestError",
     "Lease",
+    "Load",
     "LocalQuery",
     "Member",
     "NoEndpointError",
@@ -169,6 +173,7 @@ __all__ = [
     "Secret",
     "Service",
     "ServicePlan",
+    "Sign",
     "Snapshot",
     "StatusError",
     "Store",

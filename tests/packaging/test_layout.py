@@ -33,6 +33,13 @@ def test_no_folder_was_imported_under_its_bare_name() -> None:
     assert not set(FOLDERS) & set(sys.modules)
 
 
+def test_kit_is_there_and_comes_in_when_it_is_asked_for() -> None:
+    """`import directlane` must not need pytest; the kit stands beside it."""
+    home = Path(directlane.__file__).resolve().parent
+    assert (home / "testing" / "__init__.py").is_file()
+    assert (home / "testing" / "plugin.py").is_file()
+
+
 def test_types_are_shipped() -> None:
     assert (Path(directlane.__file__).parent / "py.typed").is_file()
 
@@ -47,7 +54,8 @@ def test_import_does_nothing() -> None:
     code = (
         "import sys, threading, directlane; "
         "assert threading.active_count() == 1, threading.enumerate(); "
-        "late = ('yaml', 'trio', 'directlane.core.emulation', 'directlane.core.cli.app', 'directlane.providers'); "
+        "late = ('yaml', 'trio', 'pytest', 'directlane.testing', 'directlane.core.emulation', "
+        "'directlane.core.cli.app', 'directlane.providers'); "
         "print([name for name in late if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
@@ -60,7 +68,9 @@ def test_public_names_are_there_and_sorted() -> None:
     assert len(names) == len(set(names))
     missing = [name for name in names if not hasattr(directlane, name)]
     assert missing == []
-    public = {name for name in vars(directlane) if not name.startswith("_") and name not in {"emulation", *FOLDERS}}
+    public = {
+        name for name in vars(directlane) if not name.startswith("_") and name not in {"emulation", "testing", *FOLDERS}
+    }
     assert public <= set(names), "a public name is missing in __all__"
 
 

@@ -1,0 +1,13 @@
+"""The conformance kit for plug-ins: subclass a contract, give a factory, run pytest.
+
+    class TestAcme(ProviderContract):
+        model = AcmeProvider
+        ...
+
+Needs `directlane[testing]`. The pytest plug-in beside it brings a report and fixtures:
+`-p directlane.testing.plugin`.
+"""
+
+from ..core.testing import Answer, Asked, Canaries, Cloud, Listed, ProviderContract, Told, alone, talk
+
+__all__ = ["Answer", "Asked", "Canaries", "Cloud", "Listed", "ProviderContract", "Told", "alone", "talk"]
