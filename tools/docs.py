@@ -354,7 +354,6 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
                 "Request",
                 "Headers",
                 "Sign",
-                "retry_after",
                 "Emulator",
             ),
             *("Outcome", "Verdict", "Action", "OK", "FAIL", "REAUTHENTICATE", "retry_elsewhere", "back_off"),

@@ -8,12 +8,12 @@ from typing import ClassVar
 import pytest
 
 from ..endpoint import Snapshot
-from ..interfaces.discovery import Discovery, EmptyAnswer
+from ..interfaces.discovery import Discovery, EmptyAnswer, Query
 from ..interfaces.provider import Provider
 from ..message import Reply
 from .canaries import Canaries
 from .conversation import Asked, Cloud, Told, talk
-from .listings import PLAIN, Listed
+from .listings import HARD, PLAIN, Listed
 
 __all__ = ["ProviderCase"]
 
@@ -93,6 +93,17 @@ class ProviderCase:
             return self.answer(query, listed)
 
         return answered
+
+    def is_from_outside(self, query: Asked) -> bool:
+        """Whether the answer can be anything: it comes over the network, or tells the list.
+
+        Other local questions (what do our own variables say?) are answered by the plug-in's own code.
+        """
+        return isinstance(query, Query) or self.tells_the_list(query)
+
+    def tells_the_list(self, query: Asked) -> bool:
+        """Whether the answer depends on what is listed."""
+        return self.answer(query, PLAIN).content != self.answer(query, HARD).content
 
     def needs(self, *capabilities: str) -> None:
         """Skip the rule, and say so in the report, unless all of these are claimed."""

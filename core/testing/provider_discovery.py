@@ -216,7 +216,7 @@ class DiscoveryRules(ProviderCase):
     def test_unauthorized_is_an_error(self) -> None:
         """Status 401 to everything: the credential is told to be wrong, again and again nobody asks."""
         self.needs("discovery")
-        told = talk(self.discovery(), _always(Reply(401, content=b"{}")))
+        told = talk(self.discovery(), self._outside(Reply(401, content=b"{}")))
         assert isinstance(told.error, DiscoveryError), "status 401 to every query is a DiscoveryError"
 
     def test_one_refused_credential_then_a_list(self) -> None:
@@ -232,13 +232,13 @@ class DiscoveryRules(ProviderCase):
         """Status 429 is `DiscoveryThrottled`, and its `Retry-After` reaches the core, which waits."""
         self.needs("discovery")
         for headers, wanted in (((("Retry-After", "17"),), 17.0), ((("retry-after", "0.5"),), 0.5), ((), None)):
-            told = talk(self.discovery(), _always(Reply(429, headers, b"{}")))
+            told = talk(self.discovery(), self._outside(Reply(429, headers, b"{}")))
             assert isinstance(told.error, DiscoveryThrottled), "status 429 is a DiscoveryThrottled"
             if wanted is not None:
                 assert told.error.retry_after == wanted, (
                     f"Retry-After says {wanted} s and the error says {told.error.retry_after}: use `retry_after`"
                 )
-        told = talk(self.discovery(), _always(Reply(429, (("Retry-After", "soon"),), b"{}")))
+        told = talk(self.discovery(), self._outside(Reply(429, (("Retry-After", "soon"),), b"{}")))
         assert isinstance(told.error, DiscoveryThrottled), "a Retry-After that says nothing is no reason to fail"
 
     def test_silence_is_an_error_or_leads_elsewhere(self) -> None:
@@ -246,7 +246,7 @@ class DiscoveryRules(ProviderCase):
         self.needs("discovery")
         for phase in (WirePhase.CONNECT, WirePhase.WAIT):
             lost = TransportError("no answer", phase=phase, timed_out=phase is WirePhase.WAIT)
-            told = talk(self.discovery(), _always(lost))
+            told = talk(self.discovery(), self._outside(lost))
             assert told.error is not None, "nobody answered and a list is believed"
 
     def test_list_is_not_kept(self) -> None:
@@ -276,6 +276,8 @@ class DiscoveryRules(ProviderCase):
         discovery = self.discovery()
         queries = self.told(discovery).queries
         for place in range(len(queries)):
+            if not self.is_from_outside(queries[place]):
+                continue
             for body in spoiled(self.answer(queries[place], PLAIN).content):
                 talk(self.discovery(), self._spoiling(place, body), steps=None)
 
@@ -292,7 +294,11 @@ class DiscoveryRules(ProviderCase):
         """Whatever comes back, in whatever order: an end, a valid list, or a `DiscoveryError`."""
         self.needs("discovery")
         script = [*replies]
-        told = talk(self.discovery(), lambda query: script.pop(0) if script else self.answer(query, PLAIN), steps=None)
+
+        def cloud(query: Asked) -> Answer:
+            return script.pop(0) if script and self.is_from_outside(query) else self.answer(query, PLAIN)
+
+        told = talk(self.discovery(), cloud, steps=None)
         if told.snapshot is not None:
             assert isinstance(told.snapshot.endpoints, tuple), "the endpoints of a snapshot are a tuple"
             assert all(isinstance(endpoint, Endpoint) for endpoint in told.snapshot.endpoints)  # pyright: ignore[reportUnnecessaryIsInstance] - a plug-in is not type-checked
@@ -351,11 +357,18 @@ class DiscoveryRules(ProviderCase):
 
     def _last(self, query: Asked, reply: Reply) -> Reply:
         """This reply to the question for the list; what comes before it (a login) goes well."""
-        good = self.answer(query, PLAIN)
-        return reply if good.content != self.answer(query, HARD).content else good
+        return reply if self.tells_the_list(query) else self.answer(query, PLAIN)
 
     def _with_status(self, status: int) -> Cloud:
-        return lambda query: replace(self.answer(query, PLAIN), status=status)
+        def answered(query: Asked) -> Reply:
+            good = self.answer(query, PLAIN)
+            return replace(good, status=status) if self.is_from_outside(query) else good
+
+        return answered
+
+    def _outside(self, answer: Answer) -> Cloud:
+        """Whatever comes from outside is this."""
+        return lambda query: answer if self.is_from_outside(query) else self.answer(query, PLAIN)
 
     def _spoiling(self, place: int, body: bytes) -> Cloud:
         """All is well, but for the body of one answer."""
@@ -393,10 +406,6 @@ class DiscoveryRules(ProviderCase):
             if [_sent(query) for query in talk(changed, self.cloud()).queries] != mine:
                 names.append(name)
         return names
-
-
-def _always(answer: Answer) -> Cloud:
-    return lambda _: answer
 
 
 def _identity(discovery: Discovery) -> Hashable:

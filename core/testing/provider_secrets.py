@@ -104,6 +104,8 @@ class SecretRules(ProviderCase):
         script = cloud
 
         def answered(query: Asked) -> Answer:
+            if not self.is_from_outside(query):
+                return self.answer(query, PLAIN)
             answer = next(script, Reply(500))
             if not isinstance(answer, Reply):
                 return answer
