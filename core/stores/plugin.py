@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..interfaces.store import Store
 from ..plugins.hooks import hookimpl
 from .memory_store import MemoryStore
+from .redis_store import RedisStore
 from .sqlite_store import SqliteStore
 
 __all__ = ["directlane_stores"]
@@ -12,5 +13,5 @@ __all__ = ["directlane_stores"]
 
 @hookimpl
 def directlane_stores() -> list[type[Store]]:
-    """Within one process, and among the processes of one user on one host."""
-    return [MemoryStore, SqliteStore]
+    """Within one process, among the processes of one user on one host, and among several hosts."""
+    return [MemoryStore, SqliteStore, RedisStore]

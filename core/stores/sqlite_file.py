@@ -30,20 +30,19 @@ _TABLES = (
 )
 
 
-def open_file(path: Path, clock: StoreClock, known: str, patience: float) -> tuple[sqlite3.Connection, str]:
+def open_file(path: Path, clock: StoreClock, known: str) -> tuple[sqlite3.Connection, str]:
     """A connection to the file, which exists and may be empty, and the epoch of the file.
 
     Args:
         path: The file.
         clock: The clock of the host.
         known: The epoch of the file that this process used before; empty if there was none.
-        patience: Seconds to wait for other processes.
 
     Raises:
         StoreRefused: The file is not ours, or of another form.
-        sqlite3.Error: It cannot be used.
+        sqlite3.Error: It cannot be used, or (`SQLITE_BUSY`) not at this moment: no call here or later waits.
     """
-    db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         # What a power cut may take away is gone in a minute anyway; the file stays whole.

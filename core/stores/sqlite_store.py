@@ -9,6 +9,7 @@ Not for network file systems: the write-ahead log of SQLite needs shared memory.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import secrets
@@ -33,6 +34,10 @@ T = TypeVar("T")
 
 _PATIENCE = 2.0
 """Seconds to wait for the other processes at most."""
+
+_FIRST_PAUSE = 0.000_1
+_LONGEST_PAUSE = 0.000_5
+"""Seconds between two looks whether the file is free. A change takes about 0.1 ms."""
 
 _KEPT = 30 * 86400.0
 """Seconds after which a list that nobody renewed is thrown away."""
@@ -156,7 +161,7 @@ class SqliteStore(Store):
             db.execute("DELETE FROM saved WHERE at < ?", (now - _KEPT,))
             db.execute(
                 "INSERT OR REPLACE INTO saved VALUES (?, ?, ?, ?, ?)",
-                (lease.name, data, secrets.token_hex(8), now, self._clock.unix()),
+                (lease.name, data, f"{secrets.token_hex(8)}.{_digest(data)}", now, self._clock.unix()),
             )
             return True
 
@@ -169,7 +174,12 @@ class SqliteStore(Store):
             row = db.execute(
                 "SELECT data, version, at FROM saved WHERE name = ? AND version <> ?", (name, unless)
             ).fetchone()
-            return None if row is None else Saved(row[0], row[1], max(0.0, self._clock.now() - row[2]))
+            if row is None:
+                return None
+            data, version, at = row
+            if version.rpartition(".")[2] != _digest(data):  # SQLite has no checksums: a bad disk gives bad addresses
+                raise sqlite3.DatabaseError("a saved list was changed")
+            return Saved(data, version, max(0.0, self._clock.now() - at))
 
         return self._with_file(work)
 
@@ -192,7 +202,7 @@ class SqliteStore(Store):
     def _with_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._lock:
             try:
-                return work(self._ready())
+                return self._patiently(work)
             except sqlite3.Error as error:
                 self._drop()
                 raise self._trouble(error) from error
@@ -202,6 +212,20 @@ class SqliteStore(Store):
             except BaseException:
                 self._drop()  # an open transaction ends with its connection
                 raise
+
+    def _patiently(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Wait for the other processes by short sleeps: those of SQLite begin at 1 ms and grow to 100 ms."""
+        deadline, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
+        while True:
+            try:
+                return work(self._ready())
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                if self._connection is not None and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            time.sleep(random.uniform(0.5, 1.5) * pause)
+            pause = min(pause * 1.1, _LONGEST_PAUSE)
 
     def _trouble(self, error: sqlite3.Error) -> StoreUnavailable:
         if isinstance(error, sqlite3.OperationalError):  # busy, full, unreadable, gone
@@ -216,24 +240,18 @@ class SqliteStore(Store):
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
-        patience = time.monotonic() + _PATIENCE
-        while True:
-            self._file = make_private(self.path)
-            try:
-                connection, epoch = open_file(self.path, self._clock, self._epoch, _PATIENCE)
-            except sqlite3.OperationalError as error:
-                # Not every wait of SQLite for a file that others open at this moment obeys its own timeout.
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
-                    raise
-                time.sleep(random.uniform(0.005, 0.02))
-            else:
-                self._epoch = epoch
-                return connection
+        self._file = make_private(self.path)
+        connection, self._epoch = open_file(self.path, self._clock, self._epoch)
+        return connection
 
     def _drop(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def _wait(db: sqlite3.Connection, name: str, group: Sequence[RateBudget], now: float) -> float:

@@ -111,7 +111,7 @@ def test_password_in_clear_is_warned_about(load: Load, service: Callable[..., st
         ('"sqlte:"', "there is no store 'sqlte'; did you mean \"sqlite\"?"),
         ('"sqlte:/a"', "there is no store 'sqlte'; did you mean \"sqlite\"?"),
         ('"remotess://:pass-word@h"', "there is no store 'remotess'; did you mean \"remotes\"?"),
-        ('"etcd:x"', "there is no store 'etcd'; there are: memory, remote, remotes, sqlite"),
+        ('"etcd:x"', "there is no store 'etcd'; there are: memory, redis, rediss, remote, "),
         ('"sqlite"', 'must be "kind:place"; did you mean "sqlite:"?'),
         ('"/var/run/pass-word"', 'must be "kind:place", such as "sqlite:"'),
         ('""', 'must be "kind:place", such as "sqlite:"'),

@@ -9,6 +9,7 @@ from directlane.core.interfaces.store import Store
 from directlane.core.plugins.registry import Registered, Registry
 from directlane.core.stores import plugin
 from directlane.core.stores.memory_store import MemoryStore
+from directlane.core.stores.redis_store import RedisStore
 from directlane.core.stores.sqlite_store import SqliteStore
 
 OURS = Registered("stores", "directlane 0")
@@ -17,7 +18,7 @@ OURS = Registered("stores", "directlane 0")
 def test_built_in_stores_are_a_plugin() -> None:
     registry = Registry()
     registry.add(plugin, OURS)
-    assert registry.stores == {"memory": MemoryStore, "sqlite": SqliteStore}
+    assert registry.stores == {"memory": MemoryStore, "sqlite": SqliteStore, "redis": RedisStore}
     assert registry.origins["store", "sqlite"] == OURS
 
 
@@ -60,4 +61,4 @@ def test_store_that_breaks_the_contract_is_refused(store: type[Store], reason: s
     registry.add(plugin, OURS)
     with pytest.raises(PluginError, match=reason):
         registry.add(Acme(), Registered("acme", "acme 1"))
-    assert set(registry.stores) == {"memory", "sqlite"}
+    assert set(registry.stores) == {"memory", "sqlite", "redis"}

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from store_lab import ManualClock
@@ -108,6 +109,43 @@ def test_damaged_file_is_refused_and_a_new_one_serves(store: SqliteStore, path: 
         store.read("q")
     path.unlink()
     assert store.read("q") is None
+
+
+@pytest.mark.parametrize("size", [100, 4096, 100_000])
+def test_file_of_random_bytes_is_refused(store: SqliteStore, path: Path, size: int) -> None:
+    path.parent.mkdir(mode=0o700)
+    path.touch(mode=0o600)
+    path.write_bytes(Random(size).randbytes(size))
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=r"is damaged, or not ours.*Next: delete it"):
+            store.lease("q", "a", 10)
+
+
+def test_damaged_page_is_refused_and_gives_no_list(store: SqliteStore, path: Path) -> None:
+    saved_list(store, b"list of endpoints " * 2000)
+    store.close()
+    whole = path.read_bytes()
+    for page in range(1, len(whole) // 4096):
+        with path.open("r+b") as file:
+            file.seek(page * 4096)
+            file.write(Random(page).randbytes(4096))
+    outcomes: set[str] = set()
+    for ask in (lambda: store.read("q"), lambda: store.lease("q", "b", 10), lambda: store.take([USER], 5)):
+        with pytest.raises(StoreUnavailable) as caught:
+            ask()
+        outcomes.add(type(caught.value).__name__)
+    assert outcomes == {"StoreRefused"}
+
+
+def test_nothing_of_a_list_is_believed_after_one_of_its_pages_was_changed(store: SqliteStore, path: Path) -> None:
+    data = b"10.0.0.1 " * 5000
+    saved_list(store, data)
+    store.close()
+    whole = path.read_bytes()
+    place = whole.rindex(b"10.0.0.1 10.0.0.1")
+    path.write_bytes(whole[:place] + b"6.6.6.6. " + whole[place + 9 :])
+    with pytest.raises(StoreRefused, match=r"is damaged"):
+        store.read("q")
 
 
 @pytest.mark.parametrize(
