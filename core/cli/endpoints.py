@@ -101,6 +101,12 @@ def _problem(route: Route) -> str | None:
     return "discovery says that no instance is ready" + (f"; refused: {rejected[0]}" if rejected else "")
 
 
+def _source(route: Route) -> str | None:
+    """Where the list comes from, if it is not where it usually comes from."""
+    source = None if route.belief.snapshot is None else route.belief.snapshot.attributes.get("source")
+    return source if isinstance(source, str) else None
+
+
 def _why(service: Service) -> str:
     reasons = [f"{route.name}: {_problem(route) or 'no endpoint'}" for route in service.routes]
     return (
@@ -123,6 +129,7 @@ def _facts(service: Service) -> dict[str, object]:
                 "list_age_s": route.list_age(),
                 "discovery_questions": route.belief.questions,
                 "discovery_failures": route.belief.failures,
+                "list_source": _source(route),
                 "last_error": _problem(route),
             }
             for route in service.routes
@@ -196,6 +203,8 @@ def _show(services: list[Service]) -> None:
                     f"tier {tier.tier}: {tier.load}% of the calls, {tier.healthy} of {tier.size} endpoints are well"
                 )
         for route in service.routes:
-            problem = _problem(route)
+            source, problem = _source(route), _problem(route)
+            if source is not None:
+                out.print(Text.assemble(("! ", "bold yellow"), f"{route.name}: the list comes from the {source}"))
             if problem is not None:
                 out.print(Text.assemble(("✗ ", "bold red"), f"{route.name}: {problem}"), soft_wrap=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from discovery_lab import FAULTS, ControlPlane
 
+from directlane.core.emulation.server import ServerReply
+
 SUPPORT = Path(__file__).parents[1] / "support"
 
 HEAD = """
@@ -172,6 +174,39 @@ def test_fork_from_busy_threads_leaves_no_lock_behind(plane: ControlPlane) -> No
     done.set()
     for thread in threads:
         thread.join()
+    share.release()
+    """
+    run(script, plane.url)
+
+
+def test_an_upkeep_goes_on_in_the_child_with_what_it_has_learned(plane: ControlPlane) -> None:
+    plane.behaviour = lambda _: ServerReply(content=b"learned")
+    script = """
+    from directlane import Query, Snapshot
+    class Keep:
+        learned = None
+        @property
+        def identity(self):
+            return self
+        def poll(self, context):
+            reply = yield Query(url)
+            self.learned = reply.content, context.reauthenticate
+            return Snapshot(ask_again_in=3600.0)
+    hub, keep = DiscoveryHub(), Keep()
+    share = hub.keep("svc", keep, quick(timeout=10.0), Told())
+    assert share.wait_ready(10)
+    print("go", flush=True)
+    child = os.fork()
+    if child == 0:
+        import faulthandler
+        faulthandler.dump_traceback_later(15, exit=True)
+        told = Told()
+        mine = hub.keep("svc", keep, quick(timeout=10.0), told)
+        knows = mine.is_ready and told.lists == [[]] and keep.learned == (b"learned", False)
+        renews = mine.wait_served(mine.ask_soon(reauthenticate=True), 10)
+        os._exit(0 if knows and renews and keep.learned == (b"learned", True) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert keep.learned == (b"learned", False)
     share.release()
     """
     run(script, plane.url)

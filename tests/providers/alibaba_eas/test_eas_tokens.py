@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import anyio
 import pytest
+from cli_lab import run
 from client_lab import soon
 
 import directlane
@@ -425,6 +427,31 @@ def source_of(service: directlane.Service) -> object:
 
 def endpoint_port(reply: directlane.Reply) -> int | None:
     return None if reply.endpoint is None else reply.endpoint.port
+
+
+# --- what people see --------------------------------------------------------------------------------------------------
+
+
+def shown_endpoints(cloud: EasEmulator, tmp_path: Path, *options: str) -> str:
+    """What `directlane endpoints` prints."""
+    file = tmp_path / "directlane.json"
+    service = {"routes": [dict(cloud.control_plane_route())], "discovery": {"start_timeout": "1s"}}
+    file.write_text(json.dumps({"services": {"s": service}}), "utf-8")
+    return run("endpoints", "-c", str(file), *options, data=None, **cloud.control_plane_environment).output
+
+
+def test_endpoints_names_an_upkeep_that_fails(cloud: EasEmulator, tmp_path: Path) -> None:
+    cloud.break_api(ControlFault.ERROR_500)
+    assert "upkeep: the control plane of PAI-EAS refused DescribeService (status 500" in shown_endpoints(
+        cloud, tmp_path
+    )
+
+
+def test_endpoints_says_when_the_list_is_the_control_planes(cloud: EasEmulator, tmp_path: Path) -> None:
+    assert '"list_source": null' in shown_endpoints(cloud, tmp_path, "--json")
+    cloud.break_control_plane(ControlFault.RESET)
+    assert '"list_source": "control plane"' in shown_endpoints(cloud, tmp_path, "--json")
+    assert "the list comes from the control plane" in shown_endpoints(cloud, tmp_path)
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
