@@ -17,6 +17,7 @@ from directlane import load_data
 
 _SKIP = "skip: "
 _FILE = "file: "
+_LANGUAGES = ("python", "text", "toml", "yaml", "console", "diff")
 PAGES = pages()
 PYTHON_PAGES = [page for page in PAGES if any(page.blocks("python"))]
 CONFIGURATIONS = [
@@ -40,7 +41,9 @@ def test_python_runs(page: Page, workshop: Path) -> None:
             if block.mark == "prints":
                 assert same_but_for_chance(printed) == same_but_for_chance(block.code), f"{page.name}:{block.line}"
         elif block.mark.startswith(_FILE):
-            (workshop / block.mark.removeprefix(_FILE)).write_text(block.code, "utf-8")
+            file = workshop / block.mark.removeprefix(_FILE)
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(block.code, "utf-8")
         elif not block.mark.startswith(_SKIP):
             if block.mark != "goes on":
                 names = {"__name__": "__main__"}
@@ -63,8 +66,8 @@ def _run(page: Page, block: Block, names: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("block", CONFIGURATIONS)
 def test_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
-    if block.mark.startswith(_SKIP):
-        pytest.skip(block.mark)
+    if block.mark.startswith((_SKIP, _FILE)):
+        pytest.skip(block.mark)  # a file is checked by whoever follows the page
     (tmp_path / "secrets").mkdir()
     for name in ("eas-token", "iam-password"):
         (tmp_path / "secrets" / name).write_text("from-a-file\n", "utf-8")
@@ -84,10 +87,10 @@ def _data(block: Block) -> Mapping[str, object]:
 
 
 def test_every_mark_is_known() -> None:
-    known = {"", "goes on", "prints", "in a service", "a route"}
+    known = {"", "goes on", "prints", "in a service", "a route", "installs"}
     for page in PAGES:
-        for block in page.blocks("python", "text", "toml", "yaml"):
-            assert block.mark in known or block.mark.startswith((_SKIP, _FILE)), f"{page.name}:{block.line}"
-        assert page.text.count("<!-- test: ") == sum(
-            bool(block.mark) for block in page.blocks("python", "text", "toml", "yaml")
-        ), f"{page.name} has a mark that stands in front of no block"
+        for block in page.blocks(*_LANGUAGES):
+            assert block.mark in known or block.mark.startswith((_SKIP, _FILE, "change: ")), f"{page.name}:{block.line}"
+        assert page.text.count("<!-- test: ") == sum(bool(block.mark) for block in page.blocks(*_LANGUAGES)), (
+            f"{page.name} has a mark that stands in front of no block"
+        )

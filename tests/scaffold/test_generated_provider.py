@@ -38,7 +38,7 @@ def site(acme: Path) -> Path:
 
 
 def test_its_own_tests_are_green(acme: Path, site: Path) -> None:
-    ran = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", project=acme, site=site)
+    ran = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", project=acme, site=site)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"^[1-9][0-9]+ passed", ran.stdout, re.MULTILINE), ran.stdout
 

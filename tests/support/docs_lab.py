@@ -8,6 +8,8 @@ A mark is an HTML comment in front of a block, which readers do not see:
     <!-- test: prints -->            text: what the Python block before it prints; ports and times may differ
     <!-- test: in a service -->      TOML: lines of one service
     <!-- test: a route -->           TOML: lines of one route
+    <!-- test: installs -->          console: what installs the plug-in of the page (tutorial for plug-ins)
+    <!-- test: change: NAME -->      diff: a change of this file (tutorial for plug-ins)
 """
 
 from __future__ import annotations
