@@ -39,9 +39,6 @@ __all__ = ["GatewayDiscovery", "HostEndpointsDiscovery", "ListApi", "Parser", "l
 Parser = Callable[[bytes], Snapshot]
 """Reads the body of the endpoint list. Raises `DiscoveryUnreadable` if it cannot."""
 
-_LOOK_AGAIN = 300.0
-"""The credential is looked at this often (seconds): it costs no request, and no jitter can carry us past its end."""
-
 _PER_USER = (20, 60.0)
 _PER_TENANT = (2000, 60.0)
 """Number and seconds, as the page on the VPC high-speed channel says."""
@@ -196,42 +193,29 @@ _NEXT = {
 """What to do about an answer that speaks of neither credential nor permission."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GatewayDiscovery:
-    """Knows the one address of the gateway, and keeps the credential fresh.
+    """Knows the one address of the gateway. The credential of the calls is kept by the route's upkeep.
 
     Args:
         endpoint: The gateway.
-        auth: With which credential calls are made.
-        clock: Dates the signatures.
     """
 
     endpoint: Endpoint
-    auth: Auth
-    clock: PlatformClock
 
     addresses = AddressSource.CONFIGURED
     empty_answer = EmptyAnswer.KEEP
-
-    @property
-    def credential(self) -> Hashable | None:
-        """Equal for equal credentials that the platform may refuse for good; None if there is none such."""
-        return self.auth.credential
+    credential = None
 
     @property
     def identity(self) -> Hashable:
-        # The wire reads the grant from the very object that this discovery keeps fresh: it cannot be shared.
-        own = self.auth if self.auth.renews else self.auth.identity
-        return ("huawei_modelarts gateway", self.endpoint.id, own)
+        return ("huawei_modelarts gateway", self.endpoint.id)
 
     def poll(self, context: PollContext) -> Conversation:
-        """A login or the like, if one is due; otherwise no question at all."""
-        yield from self.auth.obtain(context.unix_time, renew=context.reauthenticate)
-        if context.reauthenticate:
-            # A call was refused. If it was signed by a wrong clock, what was just asked tells the right time.
-            self.clock.adopt()
-        rest = self.auth.seconds_to_renewal(context.unix_time)
-        return Snapshot((self.endpoint,), ask_again_in=rest if math.isinf(rest) else min(rest, _LOOK_AGAIN))
+        """No question at all."""
+        del context
+        yield from ()
+        return Snapshot((self.endpoint,), ask_again_in=math.inf)
 
 
 def load_parser(name: str) -> Parser:

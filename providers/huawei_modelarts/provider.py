@@ -28,6 +28,7 @@ from .iam import IamAddress
 from .make_auth import make_auth
 from .platform_clock import PlatformClock
 from .rotation import Rotation
+from .upkeep import GatewayUpkeep
 from .urls import Origin, PathSegment, ServiceUrl, endpoint_of
 from .verdicts import direct_verdict, gateway_verdict
 
@@ -195,9 +196,14 @@ class HuaweiModelArtsProvider(Provider):
             ConfigError: `parser` cannot be loaded.
         """
         if self.access == "gateway":
-            return GatewayDiscovery(endpoint_of(self.gateway_url or ""), self._users.users[0], self._clock)
+            return GatewayDiscovery(endpoint_of(self.gateway_url or ""))
         parser = read_host_endpoints if self.parser is None else load_parser(self.parser)
         return HostEndpointsDiscovery(self._api(), self._users, self._clock, parser, self.parser)
+
+    def upkeep(self) -> GatewayUpkeep | None:
+        """Through the gateway: keeps the token or key of the calls fresh, unless it is one that never changes."""
+        user = self._users.users[0]
+        return GatewayUpkeep(user, self._clock) if self.access == "gateway" and user.renews else None
 
     def wire(self, endpoint: Endpoint) -> Wire:
         """Direct: the user's own headers and no credential of the platform. Gateway: with the credential."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from directlane.core.endpoint import Snapshot
 from directlane.core.errors import DiscoveryError, Phase, TransportError
-from directlane.core.interfaces import Discovery, LocalQuery, PollContext, Query
+from directlane.core.interfaces import Discovery, LocalQuery, PollContext, Query, Upkeep
 from directlane.core.message import Headers, Reply, header
 from directlane.providers.huawei_modelarts.provider import HuaweiModelArtsProvider
 
@@ -75,7 +75,7 @@ class Talk:
 
 
 def talk(
-    discovery: Discovery,
+    discovery: Discovery | Upkeep | None,
     answers: Sequence[Reply | TransportError],
     *,
     at: float = NOON,
@@ -85,6 +85,7 @@ def talk(
 ) -> Talk:
     """Drive one conversation. What is read on this machine comes from `environment` and `files`, the rest is answered
     in turn."""
+    assert discovery is not None
     told = Talk()
     conversation = discovery.poll(PollContext(at, reauthenticate=reauthenticate))
     waiting = list(answers)

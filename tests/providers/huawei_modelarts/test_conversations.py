@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from modelarts_lab import AKSK, DAY, DIRECT, GATEWAY, LIST, NOON, PASSWORD, TOKEN, login, refusal, route, talk
 
-from directlane.core.endpoint import Snapshot
+from directlane.core.endpoint import Endpoint, Snapshot
 from directlane.core.errors import (
     ConfigError,
     CredentialError,
@@ -339,32 +339,43 @@ def test_the_gateway_is_one_fixed_endpoint(credential: dict[str, Any]) -> None:
     assert discovery.addresses is AddressSource.CONFIGURED
 
 
-def sent_token(provider: HuaweiModelArtsProvider, snapshot: Snapshot) -> str | None:
-    wire = provider.wire(snapshot.endpoints[0])
+def test_the_gateway_is_one_fixed_endpoint_whatever_is_kept_fresh_for_its_calls() -> None:
+    told = talk(route(GATEWAY, credential=PASSWORD).discovery(), [])
+    assert told.snapshot is not None
+    assert told.snapshot.ask_again_in == math.inf
+
+
+def sent_token(provider: HuaweiModelArtsProvider) -> str | None:
+    wire = provider.wire(Endpoint("infer.example.com", 443, scheme="https"))
     assert wire.sign is not None
     return header(wire.sign(Request("POST", "/v1/infers/s"), NOON), "X-Auth-Token")
 
 
 def test_with_a_password_the_gateways_token_is_fetched_and_renewed() -> None:
     provider = route(GATEWAY, credential=PASSWORD)
-    first = talk(provider.discovery(), [login()])
+    first = talk(provider.upkeep(), [login()])
     assert first.snapshot is not None
+    assert first.snapshot.endpoints == ()
     # However the interval is jittered, the token is looked at before its end.
     assert (first.snapshot.ask_again_in or 0) <= 600 / 1.5
-    assert sent_token(provider, first.snapshot) == "MIIfirst"
-    quiet = talk(provider.discovery(), [], at=NOON + 300)
+    assert sent_token(provider) == "MIIfirst"
+    quiet = talk(provider.upkeep(), [], at=NOON + 300)
     assert quiet.queries == []
-    later = talk(provider.discovery(), [login("MIInext")], at=NOON + DAY - 500)
+    later = talk(provider.upkeep(), [login("MIInext")], at=NOON + DAY - 500)
     assert later.snapshot is not None
-    assert sent_token(provider, later.snapshot) == "MIInext"
+    assert sent_token(provider) == "MIInext"
 
 
 def test_reauthenticate_renews_the_gateways_token() -> None:
     provider = route(GATEWAY, credential=PASSWORD)
-    talk(provider.discovery(), [login()])
-    told = talk(provider.discovery(), [login("MIInext")], reauthenticate=True)
-    assert told.snapshot is not None
-    assert sent_token(provider, told.snapshot) == "MIInext"
+    talk(provider.upkeep(), [login()])
+    talk(provider.upkeep(), [login("MIInext")], reauthenticate=True)
+    assert sent_token(provider) == "MIInext"
+
+
+@pytest.mark.parametrize(("access", "credential"), [(DIRECT, PASSWORD), (GATEWAY, TOKEN), (GATEWAY, AKSK)])
+def test_nothing_is_kept_fresh_where_calls_need_nothing(access: dict[str, Any], credential: dict[str, Any]) -> None:
+    assert route(access, credential=credential).upkeep() is None
 
 
 def test_routes_share_a_question_only_if_the_answer_serves_both() -> None:
@@ -373,13 +384,17 @@ def test_routes_share_a_question_only_if_the_answer_serves_both() -> None:
     assert route().discovery().identity != route(DIRECT, {"service_id": "t"}).discovery().identity
     other = {**PASSWORD, "password": "other"}
     assert route(credential=PASSWORD).discovery().identity != route(credential=other).discovery().identity
-    one, two = route(GATEWAY, credential=PASSWORD), route(GATEWAY, credential=PASSWORD)
-    assert one.discovery().identity == one.discovery().identity
-    # Each route's calls take the token that its own discovery fetched.
-    assert one.discovery().identity != two.discovery().identity
-    for discovery in (route().discovery(), one.discovery(), route(credential=AKSK).discovery()):
+    for discovery in (route().discovery(), route(GATEWAY).discovery(), route(credential=AKSK).discovery()):
         hash(discovery.identity)
         assert not any(secret in repr(discovery.identity) for secret in ("hunter2", "MIIready", "SKhidden"))
+
+
+def test_each_route_through_the_gateway_keeps_the_token_that_its_calls_take() -> None:
+    one, two = (route(GATEWAY, credential=PASSWORD).upkeep() for _ in range(2))
+    assert one is not None
+    assert two is not None
+    hash(one.identity)
+    assert one.identity != two.identity
 
 
 def test_only_a_password_can_be_refused_for_good() -> None:
@@ -391,7 +406,9 @@ def test_only_a_password_can_be_refused_for_good() -> None:
     # The same login for another service or project, or through the gateway, is the same credential.
     assert refusable == route({**DIRECT, "service_id": "t"}, credential=PASSWORD).discovery().credential
     assert refusable == route({**DIRECT, "project_id": "q"}, credential=PASSWORD).discovery().credential
-    assert refusable == route(GATEWAY, credential=PASSWORD).discovery().credential
+    kept = route(GATEWAY, credential=PASSWORD).upkeep()
+    assert kept is not None
+    assert kept.credential == refusable
     for other in ({"password": "other"}, {"user": "bob"}, {"domain": "other"}):
         assert refusable != route(credential={**PASSWORD, **other}).discovery().credential
     assert (
@@ -404,9 +421,14 @@ def test_secrets_are_in_no_repr() -> None:
         for access in (DIRECT, GATEWAY):
             provider = route(access, {"headers": {"X-Key": "MIIready"}}, credential=credential)
             discovery = provider.discovery()
-            told = talk(discovery, ([login()] if credential is PASSWORD else []) + ([LIST] if access is DIRECT else []))
+            upkeep = provider.upkeep()
+            logins = [login()] if credential is PASSWORD else []
+            kept = talk(upkeep, logins) if upkeep is not None else None
+            told = talk(discovery, [*logins, LIST] if access is DIRECT else [])
             assert told.snapshot is not None
             wire = provider.wire(told.snapshot.endpoints[0])
-            shown = repr((provider, discovery, told, wire, provider.model_dump(), provider.model_dump_json()))
+            shown = repr(
+                (provider, discovery, upkeep, kept, told, wire, provider.model_dump(), provider.model_dump_json())
+            )
             assert not any(secret in shown for secret in ("hunter2", "MIIready", "MIIfirst", "SKhidden"))
     assert "hunter2" not in repr(Secret("hunter2"))

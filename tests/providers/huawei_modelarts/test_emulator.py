@@ -23,7 +23,7 @@ from directlane.core.errors import (
     TransportError,
 )
 from directlane.core.fields import Secret
-from directlane.core.interfaces import ControlFault, LocalQuery, PollContext, Query
+from directlane.core.interfaces import ControlFault, Conversation, LocalQuery, PollContext, Query
 from directlane.core.message import Reply, Request
 from directlane.core.outcome import OK, REAUTHENTICATE, Action, Outcome, Verdict
 from directlane.providers.huawei_modelarts.emulated_answers import SERVICE_ID, Shape
@@ -95,8 +95,14 @@ def send(http: httpx.Client, query: Query) -> Reply:
 def ask(
     http: httpx.Client, provider: HuaweiModelArtsProvider, clock: Clock = SYSTEM_CLOCK, *, reauthenticate: bool = False
 ) -> Snapshot:
-    """One conversation of the provider with the cloud."""
-    conversation = provider.discovery().poll(PollContext(clock.unix(), reauthenticate=reauthenticate))
+    """One round of what the calls need, and one conversation of the provider with the cloud."""
+    upkeep, context = provider.upkeep(), PollContext(clock.unix(), reauthenticate=reauthenticate)
+    if upkeep is not None:
+        converse(http, upkeep.poll(context))
+    return converse(http, provider.discovery().poll(context))
+
+
+def converse(http: httpx.Client, conversation: Conversation) -> Snapshot:
     try:
         query = next(conversation)
         while True:
