@@ -56,5 +56,6 @@ def read_file(path: str) -> Steps[str]:
     try:
         return reply.content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # `from None`: the decoder's error carries the bytes.
-        raise DiscoveryUnreadable(f"the file {path} is not UTF-8 text") from None
+        pass
+    # Outside of the handler: the decoder's error carries the bytes.
+    raise DiscoveryUnreadable(f"the file {path} is not UTF-8 text")
