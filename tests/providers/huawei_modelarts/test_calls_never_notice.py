@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,13 @@ from directlane.providers.huawei_modelarts.emulator import CredentialType, Model
 RENEWING: tuple[CredentialType, ...] = ("password", "agency", "ecs")
 WAITING = tuple(refusal for refusal in REFUSALS if refusal[0] == 429)
 PASSING = tuple(refusal for refusal in REFUSALS if refusal[0] != 429)
+OF_SIGNATURES = {
+    (401, "APIG.0301"),
+    (401, "APIG.0303"),
+    (401, "APIG.0305"),
+    (403, "ModelArts.0206"),
+    (403, "APIG.0302"),
+}
 AT_ONCE = 6
 """Refusals that one client meets, so that its questions fit into a minute's limit."""
 
@@ -56,7 +63,7 @@ class Calls:
 @contextmanager
 def running(
     cloud: ModelArtsEmulator, *, timeout: str = "5s", environment: Mapping[str, str] | None = None
-) -> Iterator[Calls]:
+) -> Generator[Calls, None, None]:
     """A client whose calls run all the time; at the end, none of them has failed and none brought a credential."""
     service: dict[str, Any] = {
         "routes": [dict(cloud.route())],
@@ -96,7 +103,9 @@ def has_recovered(cloud: ModelArtsEmulator, failure: int) -> bool:
 
 def issued(cloud: ModelArtsEmulator) -> int:
     """How many tokens or temporary keys were given out."""
-    return sum(entry.status in (200, 201) for entry in (*cloud.logins, *cloud.iam.issued, *cloud.metadata.issued))
+    given = [login.status for login in cloud.logins]
+    given += [key.status for key in (*cloud.iam.issued, *cloud.metadata.issued)]
+    return sum(status in (200, 201) for status in given)
 
 
 @pytest.mark.parametrize("credential", RENEWING)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
 from modelarts_lab import LIST, Talk, route, talk
@@ -116,14 +117,12 @@ def test_the_same_key_is_found(environment: dict[str, str], profile: str | None,
         path = write_profile(tmp_path, profile)
         if profile == "another":
             environment = environment | {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(path)}
-    found = theirs(environment, tmp_path).get("found")
-    if not isinstance(found, dict):
+    found = cast("dict[str, str | None] | None", theirs(environment, tmp_path).get("found"))
+    if found is None:
         assert isinstance(ours(environment, tmp_path, 0).error, CredentialError)
         return
-    told = ours(environment, tmp_path, 1)
-    secret = found.pop("sk")
-    assert what_we_found(told) == found
-    assert secret in ("SKenv", "SK%file")
+    # The secret half is not seen in what we send; signatures are compared by another test.
+    assert what_we_found(ours(environment, tmp_path, 1)) == {name: found[name] for name in found if name != "sk"}
 
 
 @pytest.mark.parametrize("environment", [OIDC | KEY, IDENTITY_PROVIDER | KEY])
