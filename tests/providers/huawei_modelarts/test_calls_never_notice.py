@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -121,16 +121,23 @@ def test_when_the_credential_is_revoked_early(credential: CredentialType) -> Non
         until(lambda: has_recovered(cloud, 401))
 
 
-@pytest.mark.parametrize("credential", ["password", "aksk"])
-@pytest.mark.parametrize("first", range(0, len(PASSING), AT_ONCE))
-def test_when_the_list_is_refused_with_each_documented_code(first: int, credential: CredentialType) -> None:
+def refused_with_each(refusals: Sequence[tuple[int, str, str]], credential: CredentialType) -> None:
     with ModelArtsEmulator(2, credential=credential) as cloud, running(cloud):
-        for status, code, _ in PASSING[first : first + AT_ONCE]:
+        for status, code, _ in refusals:
             before = len(cloud.list_queries)
             # Twice, so that a new token does not help either.
             cloud.refuse_list(status, code, times=2)
             until(lambda: statuses(cloud)[before:].count(status) == 2)  # noqa: B023 - it is called in this round
             until(lambda: statuses(cloud)[-1] == 200)
+
+
+@pytest.mark.parametrize("first", range(0, len(PASSING), AT_ONCE))
+def test_when_the_list_is_refused_with_each_documented_code(first: int) -> None:
+    refused_with_each(PASSING[first : first + AT_ONCE], "password")
+
+
+def test_when_the_list_is_refused_with_each_code_that_a_signature_gets() -> None:
+    refused_with_each([each for each in PASSING if each[:2] in OF_SIGNATURES], "aksk")
 
 
 @pytest.mark.parametrize(("status", "code"), [(status, code) for status, code, _ in WAITING])
