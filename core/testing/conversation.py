@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..endpoint import Snapshot
 from ..errors import DiscoveryError, TransportError
-from ..interfaces.discovery import Conversation, Discovery, LocalQuery, PollContext, Query
+from ..interfaces.discovery import Conversation, Discovery, LocalQuery, PollContext, Query, Upkeep
 from ..message import Reply
 from .guard import STEPS, alone
 
@@ -47,7 +47,7 @@ class Told:
 
 
 def talk(
-    discovery: Discovery,
+    discovery: Discovery | Upkeep,
     cloud: Cloud,
     *,
     unix_time: float = NOW,
@@ -58,7 +58,7 @@ def talk(
     """One conversation, under guard.
 
     Args:
-        discovery: Who asks.
+        discovery: Who asks: a discovery, or an upkeep.
         cloud: What is answered.
         unix_time: The time that the discovery is told.
         previous: The list that is believed before.

@@ -337,12 +337,16 @@ class DiscoveryRules(ProviderCase):
     # --- renewing a credential ----------------------------------------------------------------------------------------
 
     def test_refused_token_is_renewed_if_that_is_claimed(self) -> None:
-        """With `token-refresh`: the next poll after a refusal fetches a new credential and does not use the old one."""
+        """With `token-refresh`: the next poll after a refusal fetches a new credential and does not use the old one.
+
+        It is the poll of the upkeep, if the route has one.
+        """
         self.needs("token-refresh")
-        discovery = self.discovery()
-        first = self.told(discovery)
-        kept = self.told(discovery)
-        renewed = talk(discovery, self.cloud(), reauthenticate=True)
+        provider = self.provider()
+        keeper = provider.upkeep() or provider.discovery()
+        first = talk(keeper, self.cloud(), steps=None)
+        kept = talk(keeper, self.cloud(), steps=None)
+        renewed = talk(keeper, self.cloud(), reauthenticate=True)
         assert len(kept.queries) < len(first.queries), "the credential is fetched anew with every poll"
         assert len(renewed.queries) == len(first.queries), "an instance refused the token and it was not fetched anew"
 
