@@ -8,7 +8,7 @@ into a log.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from pathlib import PurePath
 
@@ -28,7 +28,7 @@ GO_ON = Reply(200)
 
 
 async def converse(
-    discovery: Discovery, context: PollContext, asker: Asker, tell: Callable[[Snapshot], None]
+    discovery: Discovery, context: PollContext, asker: Asker, tell: Callable[[Snapshot], Awaitable[None]]
 ) -> Snapshot:
     """Ask, and return what the control plane says.
 
@@ -47,7 +47,7 @@ async def converse(
         step = next(steps)
         while True:
             if isinstance(step, Snapshot):
-                tell(step)
+                await tell(step)
                 step = steps.send(GO_ON)
             else:
                 step = steps.send(await asker.ask(step))

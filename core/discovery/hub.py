@@ -25,15 +25,17 @@ from ..config.model import DiscoverySettings
 from ..endpoint import Snapshot
 from ..forks import on_fork
 from ..interfaces.discovery import AddressSource, Discovery, PollContext, Upkeep
+from ..interfaces.store import Store
 from ..timers import Cancel, Timers, run_logged
 from .belief import Belief, after_answer
 from .budget import BudgetLedger
 from .hub_thread import HubThread
+from .link import StoreLink
 from .local import LocalRunner
 from .poller import Listener, Poller, tell
 from .upkeep import UpkeepPoller
 
-__all__ = ["DiscoveryHub", "PollerRunner", "Subscription", "process_hub"]
+__all__ = ["DiscoveryHub", "PollerRunner", "Subscription", "place_of", "process_hub"]
 
 _JOIN_LIMIT = 5.0
 
@@ -130,11 +132,17 @@ class DiscoveryHub:
         self._tls: ssl.SSLContext | None = None
         self._ledger = BudgetLedger()  # outlives the thread: so do the limits
         self._local = LocalRunner()  # so does what hangs
+        self._links: dict[Hashable, StoreLink] = {}  # and what was spent while a store was gone
         self._lock = threading.Lock()
         on_fork(self)
 
     def subscribe(
-        self, name: str, discovery: Discovery, settings: DiscoverySettings, listener: Listener
+        self,
+        name: str,
+        discovery: Discovery,
+        settings: DiscoverySettings,
+        listener: Listener,
+        store: Store | None = None,
     ) -> Subscription:
         """A share in the poller for this question. `listener` is told of each list, at once if there is one already.
 
@@ -143,16 +151,25 @@ class DiscoveryHub:
             discovery: What to ask.
             settings: How to ask. Only clients with equal settings share a poller.
             listener: Called in the hub's thread, or here and now for what is known already. One that raises is logged.
+            store: Share the question and its rate limits with all processes that use this store. Default: this process
+                asks for itself.
         """
         fixed = _fixed_belief(discovery, settings, self._clock)
         if fixed is not None:
             tell(listener, fixed)
             return _Fixed(fixed)
-        key = (discovery.identity, settings)
+        key = (discovery.identity, settings, place_of(store))
         make = partial(Poller, name, discovery, settings, self._clock, self._random)
-        return self._share(key, make, listener)
+        return self._share(key, make, listener, store)
 
-    def keep(self, name: str, upkeep: Upkeep, settings: DiscoverySettings, listener: Listener) -> Subscription:
+    def keep(
+        self,
+        name: str,
+        upkeep: Upkeep,
+        settings: DiscoverySettings,
+        listener: Listener,
+        store: Store | None = None,
+    ) -> Subscription:
         """A share in the poller that runs this upkeep: one for each process, whatever else is shared.
 
         Args:
@@ -160,12 +177,15 @@ class DiscoveryHub:
             upkeep: What to keep fresh.
             settings: How to ask.
             listener: Called when it has succeeded for the first time; as for `subscribe`.
+            store: Share its rate limits with all processes that use this store. Default: nobody.
         """
-        key = ("upkeep", upkeep.identity, settings)
+        key = ("upkeep", upkeep.identity, settings, place_of(store))
         make = partial(UpkeepPoller, name, upkeep, settings, self._clock, self._random)
-        return self._share(key, make, listener)
+        return self._share(key, make, listener, store)
 
-    def _share(self, key: Hashable, make: Callable[[], Poller], listener: Listener) -> Subscription:
+    def _share(
+        self, key: Hashable, make: Callable[[], Poller], listener: Listener, store: Store | None
+    ) -> Subscription:
         with self._lock:
             start = self._starter()
             shared = self._shared.get(key)
@@ -173,6 +193,7 @@ class DiscoveryHub:
                 poller = self._inherited.pop(key, None)
                 if poller is None:
                     poller = make()
+                poller.link = self._link(store)
                 shared = self._shared[key] = _Shared(poller, set())
                 start(poller)
             share = _Share(self, key, shared.poller, listener)
@@ -228,9 +249,18 @@ class DiscoveryHub:
             self._tls = httpx.create_ssl_context(trust_env=False)
         return partial(self._running().start, tls=self._tls)
 
+    def _link(self, store: Store | None) -> StoreLink | None:
+        """The one link of this process to this store."""
+        if store is None:
+            return None
+        link = self._links.get(store.identity)
+        if link is None:
+            link = self._links[store.identity] = StoreLink(store, self._clock, self._random)
+        return link
+
     def _running(self) -> HubThread:
         if self._thread is None:
-            self._thread = HubThread(self._clock, self._ledger, self._local)
+            self._thread = HubThread(self._clock, self._ledger, self._local, self._random)
         return self._thread
 
     def _unused(self) -> HubThread | None:
@@ -271,6 +301,7 @@ class DiscoveryHub:
         self._thread = None
         self._ledger.after_fork_in_child(self._clock.monotonic())
         self._local.after_fork_in_child()
+        self._links = {}  # the child is somebody else in the store, and holds no lease
         self._inherited.update((key, shared.poller) for key, shared in self._shared.items())
         self._shared = {}
         self._timers = set()
@@ -331,6 +362,11 @@ class _Fixed:
 
     def release(self) -> None:
         pass
+
+
+def place_of(store: Store | None) -> Hashable:
+    """Equal for two configurations that share through the same place; None for those that share nothing."""
+    return None if store is None else store.identity
 
 
 def _fixed_belief(discovery: Discovery, settings: DiscoverySettings, clock: Clock) -> Belief | None:

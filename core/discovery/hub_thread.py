@@ -9,16 +9,19 @@ import logging
 import ssl
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
+from random import Random
 from typing import ParamSpec, TypeVar
 
 from ..clock import Clock
 from .budget import BudgetLedger, LocalBudgetKeeper
+from .link import StoreLink
 from .local import LocalRunner
 from .poller import Poller
+from .shared_polling import run_shared
 
 __all__ = ["HubThread"]
 
@@ -64,12 +67,13 @@ class HubThread:
         clock: Source of time.
         ledger: What was spent so far, for the rate budgets.
         local: Runs what is not asked over HTTP.
+        random: Source of chance.
 
     Raises:
         RuntimeError, OSError: The machine gives us no thread or no event loop.
     """
 
-    def __init__(self, clock: Clock, ledger: BudgetLedger, local: LocalRunner) -> None:
+    def __init__(self, clock: Clock, ledger: BudgetLedger, local: LocalRunner, random: Random) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event
         self._keeper: LocalBudgetKeeper
@@ -77,6 +81,9 @@ class HubThread:
         self._clock = clock
         self._ledger = ledger
         self._local = local
+        self._random = random
+        self._ending: set[asyncio.Task[None]] = set()
+        self._links: dict[StoreLink, asyncio.Task[None]] = {}
         started = threading.Event()
         failed: list[Exception] = []
         self._thread = threading.Thread(
@@ -104,6 +111,8 @@ class HubThread:
         self._loop.set_default_executor(_LookUps())
         started.set()
         await self._stop.wait()
+        await _ended(self._tasks.values(), self._ending)
+        await _ended(self._links.values())  # only now: the pollers have said their last words through them
         # `asyncio.run` cancels what is left and waits for it.
 
     def start(self, poller: Poller, tls: ssl.SSLContext) -> None:
@@ -119,6 +128,9 @@ class HubThread:
             importlib.import_module(module)
 
         def begin() -> None:
+            link = poller.link
+            if link is not None and link not in self._links:
+                self._links[link] = asyncio.ensure_future(link.run())
             self._tasks[poller] = asyncio.ensure_future(self._poll(poller, tls))
 
         self._call(begin)
@@ -137,8 +149,18 @@ class HubThread:
             task = self._tasks.pop(poller, None)
             if task is not None:
                 task.cancel()
+                self._ending.add(task)
+                task.add_done_callback(self._ended)
 
         self._call(end)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._ending.discard(task)
+        if self._ending:
+            return
+        used = {poller.link for poller in self._tasks}
+        for link in [link for link in self._links if link not in used]:
+            self._links.pop(link).cancel()
 
     def close(self, limit: float) -> None:
         """End the thread. Waits for its end, but not in the thread itself, and at most `limit` seconds."""
@@ -150,7 +172,10 @@ class HubThread:
     async def _poll(self, poller: Poller, tls: ssl.SSLContext) -> None:
         while True:
             try:
-                await poller.run(self._keeper, tls, self._local)
+                if poller.link is not None:
+                    await run_shared(poller, poller.link, tls, self._local, self._random)
+                else:
+                    await poller.run(self._keeper, tls, self._local)
                 return
             except Exception as error:  # noqa: BLE001 - a mistake of ours: the others go on, and so does this one
                 where = "".join(traceback.format_tb(error.__traceback__))  # without the text, which may quote a secret
@@ -164,3 +189,11 @@ class HubThread:
             assert self._loop is not None  # noqa: S101 - it was there when the constructor returned
             # An empty context: the caller's names its own event loop, maybe another library's, and keeps things alive.
             self._loop.call_soon_threadsafe(what, context=Context())
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]], ending: Iterable[asyncio.Task[None]] = ()) -> None:
+    """Cancel the tasks, and wait for their end, and for that of those that were cancelled before."""
+    waiting = [*tasks, *ending]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

@@ -11,10 +11,11 @@ import logging
 import math
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
+from typing import Protocol
 
 from ..clock import Clock
 from ..config.model import DiscoverySettings
@@ -25,9 +26,11 @@ from .asking import Asker
 from .belief import Belief, after_answer, after_failure, next_delay
 from .budget import BudgetKeeper
 from .conversation import converse, plugin_failure
+from .link import StoreLink
 from .local import LocalRunner
+from .shared_budget import Superseded
 
-__all__ = ["EARLY", "Listener", "Poller", "tell"]
+__all__ = ["EARLY", "Listener", "Poller", "Take", "Wishes", "tell"]
 
 _log = logging.getLogger("directlane.discovery")
 
@@ -52,6 +55,48 @@ def tell(listener: Listener, belief: Belief) -> None:
         _log.error("a listener of discovery failed with %s", type(error).__name__)
 
 
+class Take(Protocol):
+    """Takes an answer."""
+
+    def __call__(self, answer: Snapshot | DiscoveryError | None, *, goes_on: bool) -> Awaitable[None]:
+        """Take one list, or what came of a question; None if a watch ended without news.
+
+        Args:
+            answer: What came.
+            goes_on: Whether the question goes on, and more will come.
+        """
+        ...
+
+
+class Wishes:
+    """Wakes a poller: from its rest, or out of a watch. Belongs to one event loop.
+
+    Args:
+        wake: Wakes from a rest.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.watch: asyncio.Timeout | None = None
+        self._wake = wake
+
+    def from_any_thread(self) -> Callable[[], None]:
+        """`tell`, for all threads."""
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop is closing: so is this poller
+                loop.call_soon_threadsafe(self.tell)
+
+        return wake
+
+    def tell(self) -> None:
+        """Somebody wants a question that the watch does not serve."""
+        self._wake()
+        if self.watch is not None:
+            with suppress(RuntimeError):  # it has just ended
+                self.watch.reschedule(-math.inf)
+
+
 class Poller:
     """Keeps one belief up to date.
 
@@ -71,6 +116,8 @@ class Poller:
         self._listeners: list[Listener] = []
         self.belief = Belief()
         self._fruitless = 0
+        self.link: StoreLink | None = None
+        """What the question is shared through with other processes; set by the hub."""
         self.revive()
 
     def revive(self) -> None:
@@ -163,19 +210,14 @@ class Poller:
 
     async def run(self, keeper: BudgetKeeper, tls: ssl.SSLContext, local: LocalRunner) -> None:
         """Ask until that is hopeless; ends by cancellation."""
-        wishes = _Wishes(asyncio.Event())
-        loop = asyncio.get_running_loop()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closing: so is this poller
-                loop.call_soon_threadsafe(wishes.tell)
-
-        self.on_wish = wake
+        event = asyncio.Event()
+        wishes = Wishes(event.set)
+        self.on_wish = wishes.from_any_thread()
         asker = Asker(self.discovery.identity, tls, keeper, local, self.settings.timeout)
         try:
             while not self.belief.is_hopeless:
-                await self._ask_once(asker, wishes)
-                await self._rest(wishes.event)
+                await self.ask(asker, wishes, self._take)
+                await self._rest(event)
         finally:
             await asker.close()
 
@@ -191,12 +233,22 @@ class Poller:
                     event.clear()  # of a wish that was served meanwhile; a newer one sets it again after this
                     await event.wait()
 
-    async def _ask_once(self, asker: Asker, wishes: _Wishes) -> None:
+    async def ask(self, asker: Asker, wishes: Wishes, take: Take) -> None:
+        """Ask once. Whoever takes the answers decides what becomes of them.
+
+        Args:
+            asker: Asks.
+            wishes: Ends a watch when there is a wish that it does not serve.
+            take: Takes each list on the way, and what came of the question as a whole.
+
+        Raises:
+            Superseded: Another process asks this question now.
+        """
         context = self.begin()
         answer: Snapshot | DiscoveryError | None
 
-        def tell(snapshot: Snapshot) -> None:
-            self.hear(snapshot)
+        async def tell(snapshot: Snapshot) -> None:
+            await take(snapshot, goes_on=True)
             wishes.watch = patience
             if self.is_wanted:
                 wishes.tell()
@@ -208,10 +260,19 @@ class Poller:
             answer = None
         except DiscoveryError as error:
             answer = error
+        except Superseded:
+            raise
         except Exception as error:  # noqa: BLE001 - a mistake, ours or a plug-in's: the poller goes on
             answer = plugin_failure(error)
-        wishes.watch = None
-        self.end(answer)
+        finally:
+            wishes.watch = None
+        await take(answer, goes_on=False)
+
+    async def _take(self, answer: Snapshot | DiscoveryError | None, *, goes_on: bool) -> None:
+        if goes_on and isinstance(answer, Snapshot):
+            self.hear(answer)
+        else:
+            self.end(answer)
 
     # --- without I/O: for whoever runs it, in real time or in virtual time -------------------------------------------
 
@@ -224,35 +285,40 @@ class Poller:
         self._began_at = self._clock.monotonic()
         return PollContext(self._clock.unix(), previous=self.belief.snapshot, reauthenticate=self._is_renewing)
 
+    def set_aside(self) -> None:
+        """The question that was begun will have no answer here: who wanted one still wants it."""
+        with self._changed:
+            self._is_watching = False
+            self._reauthenticate |= self._is_renewing
+            self._is_renewing = False
+            self._begun = self._served
+
     def hear(self, answer: Snapshot) -> None:
         """A list came, and the question goes on: believe what is to be believed, and tell.
 
         From now on this is a watch. It serves all wishes but those for another credential; `is_wanted` says whether
         there is one, which ends the watch.
         """
-        with self._changed:
-            is_first, self._is_watching = not self._is_watching, True
-            if not self._reauthenticate:
-                self._begun = self._wanted
-        self._believe(answer, is_first=is_first)
-        self._is_asked_for = False
+        self.believe(self.judge(answer), goes_on=True)
 
     def end(self, answer: Snapshot | DiscoveryError | None) -> None:
         """The question has ended: believe what is to be believed, and tell. None: a watch ended without news."""
-        with self._changed:
-            was_watching, self._is_watching = self._is_watching, False
-        self._watched = self._clock.monotonic() - self._began_at if was_watching else 0.0
-        if answer is not None:
-            self._believe(answer, is_first=not was_watching)
+        self.believe(self.judge(answer) if answer is not None else None)
 
-    def _believe(self, answer: Snapshot | DiscoveryError, *, is_first: bool) -> None:
+    def judge(self, answer: Snapshot | DiscoveryError, confirmed_at: float | None = None) -> Belief:
+        """What there would be to believe after this answer. Changes nothing.
+
+        Args:
+            answer: What came of a question.
+            confirmed_at: When the answer was had, on the monotonic clock. Default: now.
+        """
         before = self.belief
         try:
             if isinstance(answer, Snapshot):
                 after = after_answer(
                     before,
                     answer,
-                    self._clock.monotonic(),
+                    self._clock.monotonic() if confirmed_at is None else confirmed_at,
                     source=self.discovery.addresses,
                     empty=self.discovery.empty_answer,
                     networks=self.settings.allow_networks,
@@ -261,9 +327,29 @@ class Poller:
                 after = after_failure(before, answer)
         except Exception as error:  # noqa: BLE001 - its properties are a plug-in's too
             after = after_failure(before, plugin_failure(error))
-        if not is_first and after.error is None:
+        if self._is_watching and after.error is None:
             after = replace(after, questions=before.questions)  # another answer to the same question
-        self._publish(before, after, was_wanted=self._is_asked_for)
+        return after
+
+    def believe(self, after: Belief | None, *, goes_on: bool = False) -> None:
+        """Believe this, and tell. None: nothing new.
+
+        Args:
+            after: What `judge` said.
+            goes_on: Whether the question goes on; see `hear`.
+        """
+        with self._changed:
+            was_watching, self._is_watching = self._is_watching, goes_on
+            if goes_on and not self._reauthenticate:
+                self._begun = self._wanted
+        if goes_on:
+            self._watched = 0.0
+        else:
+            self._watched = self._clock.monotonic() - self._began_at if was_watching else 0.0
+        if after is not None:
+            self._publish(self.belief, after, was_wanted=self._is_asked_for)
+        if goes_on:
+            self._is_asked_for = False
 
     def rest(self) -> tuple[float, float]:
         """Seconds until the next question may come, if it is wanted, and until it comes in any case.
@@ -305,21 +391,6 @@ class Poller:
 
     def _log_change(self, before: Belief, after: Belief) -> None:
         _log_change(self.name, before, after)
-
-
-class _Wishes:
-    """Wakes a poller: from its rest, or out of a watch."""
-
-    def __init__(self, event: asyncio.Event) -> None:
-        self.event = event
-        self.watch: asyncio.Timeout | None = None
-
-    def tell(self) -> None:
-        """Somebody wants a question that the watch does not serve."""
-        self.event.set()
-        if self.watch is not None:
-            with suppress(RuntimeError):  # it has just ended
-                self.watch.reschedule(-math.inf)
 
 
 def _log_change(name: str, before: Belief, after: Belief) -> None:

@@ -14,8 +14,7 @@ from random import Random
 
 from ..clock import Clock
 from ..config.model import DiscoverySettings
-from ..endpoint import Snapshot
-from ..errors import DiscoveryError, DiscoveryThrottled, headline
+from ..errors import DiscoveryThrottled, headline
 from ..interfaces.discovery import AddressSource, Conversation, EmptyAnswer, PollContext, Upkeep
 from .belief import Belief
 from .poller import EARLY, Poller
@@ -52,11 +51,11 @@ class UpkeepPoller(Poller):
                     return self._served
         return super().ask_soon(reauthenticate=reauthenticate)
 
-    def end(self, answer: Snapshot | DiscoveryError | None) -> None:
-        """As `Poller.end`."""
+    def believe(self, after: Belief | None, *, goes_on: bool = False) -> None:
+        """As `Poller.believe`."""
         if self._is_renewing:
             self._renewed_at = self._clock.monotonic()
-        super().end(answer)
+        super().believe(after, goes_on=goes_on)
 
     def _gap(self) -> float:
         # News cannot be seen here, so wishes never become rarer; and calls wait for them, so they come soon.
@@ -80,6 +79,7 @@ class _AsDiscovery:
 
     addresses = AddressSource.CONFIGURED
     empty_answer = EmptyAnswer.BELIEVE
+    is_local = True
 
     def __init__(self, upkeep: Upkeep) -> None:
         self._upkeep = upkeep

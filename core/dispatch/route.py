@@ -17,6 +17,7 @@ from ..discovery.hub import DiscoveryHub, Subscription
 from ..endpoint import Endpoint
 from ..errors import InvalidRequestError, PluginError
 from ..interfaces.provider import Provider, Sign
+from ..interfaces.store import Store
 from ..load_report import ASK_FOR_REPORT
 from ..message import Headers, Request
 from ..pool.pool import EndpointView, Pool, PoolMember
@@ -112,7 +113,15 @@ class Route:
     The list and the upkeep may come in any thread, so they meet under `_taking`.
     """
 
-    def __init__(self, plan: RoutePlan, service: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
+    def __init__(
+        self,
+        plan: RoutePlan,
+        service: ServicePlan,
+        hub: DiscoveryHub,
+        clock: Clock,
+        random: Random,
+        store: Store | None = None,
+    ) -> None:
         self.plan = plan
         """What the configuration says. Another weight or tier comes by `move`."""
         self.name = plan.name
@@ -145,9 +154,11 @@ class Route:
         if upkeep is None:
             self._is_kept = True
         else:
-            self.upkeep = hub.keep(name, upkeep, settings, self._kept)
+            self.upkeep = hub.keep(name, upkeep, settings, self._kept, store)
         try:
-            self.subscription: Subscription = hub.subscribe(name, plan.provider.discovery(), settings, self._take)
+            self.subscription: Subscription = hub.subscribe(
+                name, plan.provider.discovery(), settings, self._take, store
+            )
         except BaseException:
             if self.upkeep is not None:
                 self.upkeep.release()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
-from discovery_lab import FAULTS, SECRET, Ask, ControlPlane, asker, read
+from discovery_lab import FAULTS, SECRET, Ask, ControlPlane, asker, nobody, read
 
 from directlane import (
     AddressSource,
@@ -42,7 +42,7 @@ def ask(discovery: object, limit: float = 2.0) -> Snapshot:
     async def main() -> Snapshot:
         context = PollContext(SYSTEM_CLOCK.unix())
         async with asker(limit) as mine:
-            return await converse(cast("Discovery", discovery), context, mine, lambda snapshot: None)
+            return await converse(cast("Discovery", discovery), context, mine, nobody)
 
     return asyncio.run(main())
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from discovery_lab import Told, asker, quick
+from discovery_lab import Told, asker, nobody, quick
 
 from directlane import (
     AddressSource,
@@ -63,7 +63,7 @@ class Local:
 def ask(discovery: Local, local: LocalRunner | None = None, limit: float = 30.0) -> Snapshot:
     async def main() -> Snapshot:
         async with asker(limit, local) as mine:
-            return await converse(discovery, PollContext(0.0), mine, lambda snapshot: None)
+            return await converse(discovery, PollContext(0.0), mine, nobody)
 
     return asyncio.run(main())
 
@@ -180,7 +180,7 @@ def test_what_hangs_is_not_asked_a_second_time_until_it_ends(hanging: Hanging) -
 
     async def waits_for_its_end() -> Snapshot:
         async with asker(local=local) as mine:
-            task = asyncio.create_task(converse(Local(hanging), PollContext(0.0), mine, lambda snapshot: None))
+            task = asyncio.create_task(converse(Local(hanging), PollContext(0.0), mine, nobody))
             await asyncio.sleep(0)
             hanging.go_on.set()
             return await task
@@ -233,7 +233,7 @@ def test_a_budget_is_spent_by_a_local_question_too() -> None:
     async def main() -> None:
         async with asker() as mine:
             for _ in range(2):
-                await converse(Local(run, budgets=(budget,)), PollContext(0.0), mine, lambda snapshot: None)
+                await converse(Local(run, budgets=(budget,)), PollContext(0.0), mine, nobody)
 
     loop.run_until_complete(main())
     loop.close()

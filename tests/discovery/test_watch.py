@@ -142,9 +142,12 @@ def ask(discovery: Discovery, limit: float = 30.0) -> tuple[Snapshot, list[list[
     """What a conversation returns, and what it told before."""
     told: list[list[str]] = []
 
+    async def tell(snapshot: Snapshot) -> None:
+        told.append(hosts(snapshot))
+
     async def main() -> Snapshot:
         async with asker(limit) as mine:
-            return await converse(discovery, PollContext(0.0), mine, lambda snapshot: told.append(hosts(snapshot)))
+            return await converse(discovery, PollContext(0.0), mine, tell)
 
     return asyncio.run(main()), told
 

@@ -43,6 +43,7 @@ __all__ = [
     "asker",
     "drip",
     "hub_threads",
+    "nobody",
     "quick",
     "run_virtual",
 ]
@@ -170,7 +171,11 @@ class Told:
         self.lists.append([endpoint.host for endpoint in getattr(belief, "endpoints")])  # noqa: B009
 
 
-_OURS = ("directlane-discovery", "directlane-lookup")
+async def nobody(snapshot: Snapshot) -> None:
+    """Takes the lists on the way of a conversation, and forgets them."""
+
+
+_OURS = ("directlane-discovery", "directlane-lookup", "directlane-store")
 
 
 def hub_threads() -> list[str]:

@@ -15,7 +15,7 @@ import httpx
 from ...clock import SYSTEM_CLOCK, Clock
 from ...config.load import load_data, load_file
 from ...config.model import Config
-from ...discovery.hub import DiscoveryHub, process_hub
+from ...discovery.hub import DiscoveryHub, place_of, process_hub
 from ...dispatch.succession import Succession
 from ...errors import ClosedError, ConfigError, ConfigProblem, UnknownServiceError
 from ...fields import parse_duration
@@ -138,7 +138,8 @@ class AsyncClient:
             raise UnknownServiceError(name, list(self.config.services), nearest(name, self.config.services))
         if service is None:
             hub = self._hub if self._hub is not None else process_hub()
-            service = self._services.setdefault(name, AsyncService(plan, hub, self._clock, self._random))
+            made = AsyncService(plan, hub, self._clock, self._random, self.config.store)
+            service = self._services.setdefault(name, made)
         _ = service.routes  # begins discovery
         return service
 
@@ -205,6 +206,9 @@ class AsyncClient:
     async def _reload(self, config: Config) -> None:
         if self._is_closed:
             raise ClosedError("the client is closed\nNext: make a new client.")
+        if place_of(config.store) != place_of(self.config.store):
+            problem = "`store` cannot be changed while the program runs; put it back, or start the program anew"
+            raise ConfigError(config.source, [ConfigProblem(problem, "store")])
         prepared: dict[AsyncService, Succession | None] = {}
         try:
             for name, service in list(self._services.items()):

@@ -22,6 +22,7 @@ from ...dispatch.routing import Routing
 from ...dispatch.succession import Succession, succeed
 from ...errors import ClosedError
 from ...forks import on_fork
+from ...interfaces.store import Store
 from ..intake import Intake
 from ..locks import AsyncLock
 from ..races import races_of_async
@@ -50,9 +51,12 @@ class AsyncServiceLife:
         hub: Where pollers are shared.
         clock: Source of time.
         random: Source of chance.
+        store: What this process shares with others through; None: nothing is shared.
     """
 
-    def __init__(self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random, store: Store | None = None
+    ) -> None:
         self.plan = plan
         self.intake = Intake(plan.calls, clock)
         """Takes calls in, as the plan says."""
@@ -60,6 +64,7 @@ class AsyncServiceLife:
         self._hub = hub
         self._clock = clock
         self._random = random
+        self._store = store
         self._is_closed = False
         self._is_removed = False
         self._forget()
@@ -108,7 +113,7 @@ class AsyncServiceLife:
             return dispatcher
 
     def _begin_route(self, plan: ServicePlan, route: RoutePlan) -> Route:
-        return Route(route, plan, self._hub, self._clock, self._random)
+        return Route(route, plan, self._hub, self._clock, self._random, self._store)
 
     async def start(self, call: Call) -> Dispatcher:
         """The dispatcher, after the first list. The first call waits for it; whoever comes later finds it there, or

@@ -21,6 +21,7 @@ from ...dispatch.routing import TierView
 from ...dispatch.succession import Succession
 from ...endpoint import Endpoint
 from ...errors import Phase, TransportError
+from ...interfaces.store import Store
 from ...message import Content, Headers, Reply
 from ...outcome import Outcome
 from ...pool.pool import EndpointView
@@ -48,9 +49,11 @@ class AsyncService:
     What it is made of, and what of that changes, is in its life. Nothing here is ever replaced.
     """
 
-    def __init__(self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random, store: Store | None = None
+    ) -> None:
         self.name = plan.name
-        self._life = AsyncServiceLife(plan, hub, clock, random)
+        self._life = AsyncServiceLife(plan, hub, clock, random, store)
         self._channels = self._life.channels
 
     @property

@@ -16,7 +16,7 @@ import httpx
 from ...clock import SYSTEM_CLOCK, Clock
 from ...config.load import load_data, load_file
 from ...config.model import Config
-from ...discovery.hub import DiscoveryHub, process_hub
+from ...discovery.hub import DiscoveryHub, place_of, process_hub
 from ...dispatch.succession import Succession
 from ...errors import ClosedError, ConfigError, ConfigProblem, UnknownServiceError
 from ...fields import parse_duration
@@ -139,7 +139,8 @@ class Client:
             raise UnknownServiceError(name, list(self.config.services), nearest(name, self.config.services))
         if service is None:
             hub = self._hub if self._hub is not None else process_hub()
-            service = self._services.setdefault(name, Service(plan, hub, self._clock, self._random))
+            made = Service(plan, hub, self._clock, self._random, self.config.store)
+            service = self._services.setdefault(name, made)
         _ = service.routes  # begins discovery
         return service
 
@@ -206,6 +207,9 @@ class Client:
     def _reload(self, config: Config) -> None:
         if self._is_closed:
             raise ClosedError("the client is closed\nNext: make a new client.")
+        if place_of(config.store) != place_of(self.config.store):
+            problem = "`store` cannot be changed while the program runs; put it back, or start the program anew"
+            raise ConfigError(config.source, [ConfigProblem(problem, "store")])
         prepared: dict[Service, Succession | None] = {}
         try:
             for name, service in list(self._services.items()):

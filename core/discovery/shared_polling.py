@@ -1,0 +1,390 @@
+"""Asks one question together with other processes: the I/O around `shared_question`.
+
+Two things go on at the same time. The chores keep the lease and read what others publish; the asking waits until the
+question is due and this process is the one to ask. So a lease is renewed while a query waits for its answer, or for a
+place in a rate limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import ssl
+from collections.abc import Hashable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from random import Random
+
+from ..clock import Clock
+from ..endpoint import Snapshot
+from ..errors import CredentialError, DiscoveryError, DiscoveryThrottled
+from ..interfaces.sharing import HasCredential, MayBeLocal
+from ..interfaces.store import Lease, Saved, StoreUnavailable
+from .asking import Asker
+from .belief import Belief
+from .link import StoreLink
+from .local import LocalRunner
+from .pace import Pace
+from .poller import Poller, Wishes
+from .publication import Publication, pack, unpack
+from .saved_list import SavedListUnreadable, pack_list, question_name, unpack_list
+from .shared_budget import SharedBudgetKeeper, Superseded, stored_name, throttle_name, throttled_for
+from .shared_credential import REFUSED_FOR, SharedCredential
+from .shared_question import LEASE, Chore, Role, SharedQuestion
+
+__all__ = ["SharedPolling", "run_shared"]
+
+_log = logging.getLogger("directlane.discovery")
+
+_QUICK_RETRIES = 3
+"""Failures without any list after which the question keeps to its turn like all others."""
+
+_SPREAD = 0.25
+"""Seconds over which those spread out who wait for a lease to end."""
+
+_ATTENDING = 8.0
+_SLOW_START = 5.0
+_RENEW = b"renew"
+
+
+async def run_shared(poller: Poller, link: StoreLink, tls: ssl.SSLContext, local: LocalRunner, random: Random) -> None:
+    """Ask the poller's question together with all processes that share the store, until that is hopeless.
+
+    A question that has no name, or whose answer is true for this machine only, is asked by each for itself; its rate
+    limits are shared all the same.
+    """
+    discovery = poller.discovery
+    is_local = isinstance(discovery, MayBeLocal) and discovery.is_local
+    credential: Hashable | None = discovery.credential if isinstance(discovery, HasCredential) else None
+    # Some 50 ms of work each, on purpose; see `question_name`.
+    loop = asyncio.get_running_loop()
+    name = None if is_local else await loop.run_in_executor(None, question_name, discovery.identity)
+    secret = None
+    if credential is not None:
+        secret = await loop.run_in_executor(None, question_name, ("credential", credential))
+    polling = SharedPolling(poller, link, name, secret, random)
+    asker = Asker(discovery.identity, tls, polling.keeper, local, poller.settings.timeout)
+    try:
+        await polling.run(asker)
+    finally:
+        await asker.close()
+
+
+class SharedPolling:
+    """Mutable state: the question, its pace, and what was published last. Used in the hub's thread.
+
+    Args:
+        poller: Whose question it is.
+        link: To the store.
+        name: Of the question, in the store; None if each process asks for itself.
+        credential: The name of its credential in the store; None if none can be refused for good.
+        random: Source of chance.
+    """
+
+    def __init__(
+        self, poller: Poller, link: StoreLink, name: str | None, credential: str | None, random: Random
+    ) -> None:
+        self._poller = poller
+        self._link = link
+        self._name = name if name is not None else ""
+        self._random = random
+        self._clock: Clock = link.clock
+        # Unlike that of other pollers of this process with the same question and other settings.
+        self._holder = f"{link.holder}.{random.getrandbits(32):08x}"
+        self.question = SharedQuestion(self._clock.monotonic())
+        self.keeper = SharedBudgetKeeper(link, poller.settings.timeout, self._may_ask)
+        self._credential: SharedCredential | None = None
+        if credential is not None:
+            self._credential = SharedCredential(link, credential, self._holder, self._may_ask)
+        self._pace = Pace()
+        self._wishes = Wishes(link.changed.fire)
+        self._lease: Lease | None = None
+        self._began = -math.inf
+        self._sharing: dict[str, int] = {}
+        self._versions: dict[str, str] = {}
+        self._list: tuple[bytes, Snapshot] | None = None
+        self._changed_at = -math.inf
+        self._gap = self._delay = 0.0
+        self._wished_at = -math.inf
+
+    async def run(self, asker: Asker) -> None:
+        """Ask, or hear, until that is hopeless; ends by cancellation."""
+        self._poller.on_wish = self._wishes.from_any_thread()
+        self._link.watch(self._store_changed)
+        self._store_changed()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                chores = tasks.create_task(self._do_chores())
+                await self._ask_when_due(asker)
+                chores.cancel()
+        finally:
+            self._link.unwatch(self._store_changed)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        lease, self.question.lease = self.question.lease, None
+        if lease is not None:
+            await self._link.last_word(lambda store: store.release(lease))
+
+    def _may_ask(self) -> bool:
+        return self.question.may_ask
+
+    def _store_changed(self) -> None:
+        if self._link.is_up and self._name:
+            self.question.store_found(self._clock.monotonic())
+        else:
+            self.question.store_lost()
+        self._role_changed()
+
+    def _role_changed(self) -> None:
+        # A wish that was told to the leader before may be ours to serve now, and the other way round.
+        self._poller.set_aside()
+        self._plan()
+        if not self.question.may_ask:
+            self._wishes.tell()  # a watch is somebody else's now
+        self._link.changed.fire()
+
+    # --- chores -------------------------------------------------------------------------------------------------------
+
+    async def _do_chores(self) -> None:
+        began_at = self._clock.monotonic()
+        while not self._poller.belief.is_hopeless:
+            if self.question.role is Role.ALONE:
+                await self._link.changed.wait(None)
+                continue
+            chore, wait = self.question.next_chore(self._clock.monotonic())
+            try:
+                if self.question.role is Role.READER:
+                    await self._wish()
+                if wait > 0:
+                    await self._link.changed.wait(wait)
+                else:
+                    await self._do(chore)
+            except StoreUnavailable:
+                continue  # the link has told everybody
+            self._excuse(began_at)
+
+    async def _do(self, chore: Chore) -> None:
+        now, link = self._clock.monotonic(), self._link
+        match chore:
+            case Chore.LEASE:
+                got = await link.ask(lambda store: store.lease(self._name, self._holder, LEASE))
+                if self.question.leased(got, now, late=self._random.random() * _SPREAD):
+                    self._role_changed()
+                return
+            case Chore.READ:
+                saved = await self._read(self._name)
+                if saved is not None:
+                    self._hear(saved, now)
+            case Chore.LISTEN:
+                saved = await self._read(f"{self._name}/wish")
+                if saved is not None:
+                    self._versions[f"{self._name}/wish"] = saved.version
+                    if now - saved.age >= self.question.asked_at:
+                        self._poller.ask_soon(reauthenticate=saved.data == _RENEW)
+            case Chore.COUNT:
+                names = tuple(map(stored_name, self._pace.budgets))
+                counts = await link.ask(lambda store: [store.attend(name, self._name, _ATTENDING) for name in names])
+                sharing = dict(zip(self._pace.budgets, counts, strict=False))
+                if sharing != self._sharing:
+                    self._sharing = sharing
+                    self._plan()
+        self.question.done(chore, self._clock.monotonic())
+        if chore is Chore.READ:
+            link.changed.fire()
+
+    async def _read(self, name: str) -> Saved | None:
+        known = self._versions.get(name, "")
+        return await self._link.ask(lambda store: store.read(name, unless=known))
+
+    async def _wish(self) -> None:
+        """Tell the leader that somebody here wants to know soon."""
+        poller, now = self._poller, self._clock.monotonic()
+        if not poller.is_wanted or now < max(self.question.asked_at, self._wished_at) + self._gap:
+            return
+        data = _RENEW if poller.begin().reauthenticate else b"soon"
+        if await self._link.announce(f"{self._name}/wish", data):
+            self._wished_at = now
+        else:
+            poller.set_aside()
+            await asyncio.sleep(0.05)
+
+    def _excuse(self, began_at: float) -> None:
+        """Say why there is no list, when it takes long to get the first one."""
+        belief = self._poller.belief
+        if belief.questions or self._clock.monotonic() < began_at + _SLOW_START:
+            return
+        store = self._link.store
+        who = "this process" if self.question.may_ask else "another process"
+        text = f"{who} has asked and has no answer yet; the store {store} has no list from before"
+        self._poller.believe(self._poller.judge(DiscoveryError(text)))
+
+    # --- hearing ------------------------------------------------------------------------------------------------------
+
+    def _hear(self, saved: Saved, now: float) -> None:
+        """Something was published that we have not seen: believe it as if it came from the network."""
+        poller = self._poller
+        try:
+            told = unpack(saved.data)
+            if not self.question.takes(saved.age, told.took, now):
+                return
+            self._versions[self._name] = saved.version
+            before, after = poller.belief, self._heard(told, now - saved.age)
+        except SavedListUnreadable as error:
+            self._versions[self._name] = saved.version
+            _log.warning("%s: the store %s: %s", poller.name, self._link.store, error)
+            return
+        if before.snapshot is None and after.endpoints:
+            age = after.age(self._clock.monotonic()) or 0.0
+            _log.info("%s: begins with the list in the store, %.0f s old", poller.name, age)
+        self._believe(after)
+
+    def _heard(self, told: Publication, published_at: float) -> Belief:
+        poller = self._poller
+        before = after = poller.belief
+        if told.body:
+            if self._list is None or self._list[0] != told.body:
+                self._list = (told.body, unpack_list(told.body))
+            after = poller.judge(self._list[1], published_at - told.list_age)
+            after = replace(after, is_empty=after.is_empty or told.is_empty)
+        if not told.error:
+            return after
+        failure: DiscoveryError = DiscoveryError(
+            f"{told.error} (so says the process that asks, through the store {self._link.store})"
+        )
+        if told.is_hopeless and self._clock.monotonic() - published_at < REFUSED_FOR:
+            failure = CredentialError(told.error, permanent=True)
+        return replace(
+            after,
+            questions=before.questions + 1,
+            failures=before.failures + 1,
+            failures_in_row=before.failures_in_row + 1,
+            error=failure,
+        )
+
+    def _believe(self, after: Belief, *, goes_on: bool = False) -> None:
+        before = self._poller.belief
+        if before.snapshot is not None and before.endpoints != after.endpoints:
+            self._changed_at = self._clock.monotonic()
+        self._poller.believe(after, goes_on=goes_on)
+        self._plan()
+        self._link.changed.fire()
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    async def _ask_when_due(self, asker: Asker) -> None:
+        while not self._poller.belief.is_hopeless:
+            wait = self._until_due()
+            if wait > 0:
+                await self._link.changed.wait(None if math.isinf(wait) else wait)
+            else:
+                await self._ask(asker)
+
+    def _until_due(self) -> float:
+        question = self.question
+        if not question.may_ask:
+            return math.inf
+        pause = min(self._gap, self._delay) if self._poller.is_wanted else self._delay
+        return question.asked_at + pause - self._clock.monotonic()
+
+    def _plan(self) -> None:
+        """When the next question comes, after the last one: if somebody wants it, and in any case."""
+        poller, settings = self._poller, self._poller.settings
+        belief, since_change = poller.belief, self._clock.monotonic() - self._changed_at
+        gap, delay = poller.rest()
+        fair = self._pace.fair(self._sharing) if self.question.role is not Role.ALONE else 0.0
+        if isinstance(belief.error, DiscoveryThrottled) or belief.is_hopeless or math.isinf(delay):
+            self._gap, self._delay = gap, delay
+            return
+        is_plain = belief.ask_again_in is None if belief.error is None else bool(belief.endpoints)
+        if is_plain and fair:
+            pause = self._pace.interval(settings.interval, self._sharing, since_change)
+            delay = self._pace.with_jitter(pause, settings.interval, settings.jitter, self._random)
+        elif belief.endpoints or belief.failures_in_row > _QUICK_RETRIES:
+            delay = max(delay, fair)
+        self._gap, self._delay = max(gap, fair), delay
+
+    async def _ask(self, asker: Asker) -> None:
+        self._lease, self._began = self.question.lease, self._clock.monotonic()
+        self.keeper.begin()
+        try:
+            if self._credential is None:
+                await self._poller.ask(asker, self._wishes, self.take)
+            else:
+                await self._credential.guard(partial(self._ask_unless_refused, asker, self._credential))
+        except Superseded:
+            self._poller.set_aside()
+
+    async def _ask_unless_refused(self, asker: Asker, credential: SharedCredential) -> None:
+        refused = await credential.refusal()
+        if refused is None:
+            await self._poller.ask(asker, self._wishes, self.take)
+        else:
+            self._poller.begin()
+            await self.take(refused, goes_on=False)
+
+    async def take(self, answer: Snapshot | DiscoveryError | None, *, goes_on: bool) -> None:
+        """Take an answer: publish what there is to believe, believe it if nobody knows better, and tell.
+
+        Args:
+            answer: What came of the question, or a list on the way; None if a watch ended without news.
+            goes_on: Whether the question goes on.
+
+        Raises:
+            Superseded: It is not for this process to believe it: somebody else asks now.
+        """
+        poller, question, lease, now = self._poller, self.question, self._lease, self._clock.monotonic()
+        if not goes_on:
+            self._pace.note(self.keeper.spent)
+        if self._credential is not None:
+            await self._credential.note(answer)
+        if isinstance(answer, DiscoveryThrottled):
+            await self._tell_throttled(answer)
+        if answer is None:
+            poller.believe(None)
+            self._plan()
+            return
+        after, is_published = poller.judge(answer), False
+        if lease is not None:
+            data = pack(self._publication(after, self._began))
+            try:
+                is_published = await self._link.ask(lambda store: store.publish(lease, data))
+            except StoreUnavailable:
+                pass
+            else:
+                if not is_published:
+                    question.refused(self._clock.monotonic())
+                    self._role_changed()
+                    raise Superseded
+        sent = now if self.keeper.sent_at is None else self.keeper.sent_at
+        if not question.answered(self._began, now if goes_on else sent, now, is_published=is_published):
+            raise Superseded
+        if goes_on:
+            self._began = self._clock.monotonic()  # of what comes next
+        self._believe(after, goes_on=goes_on)
+
+    def _publication(self, after: Belief, began: float) -> Publication:
+        now = self._clock.monotonic()
+        return Publication(
+            pack_list(after.snapshot) if after.snapshot is not None else b"",
+            list_age=after.age(now) or 0.0,
+            took=max(0.0, now - began),
+            error=str(after.error) if after.error is not None else "",
+            is_hopeless=after.is_hopeless,
+            is_empty=after.is_empty,
+        )
+
+    # --- what concerns other questions too ----------------------------------------------------------------------------
+
+    async def _tell_throttled(self, error: DiscoveryThrottled) -> None:
+        """Keep all who spend from the same limit from asking, for as long as we were told."""
+        if not self.keeper.last:
+            return
+        # Which of several limits it was, nobody says: the tightest is it most likely.
+        name = throttle_name(min(self.keeper.last, key=lambda one: one.limit / one.window).name)
+        with suppress(StoreUnavailable):
+            before = await self._link.ask(lambda store: store.read(name))
+            for_seconds = throttled_for(error.retry_after, before, self._poller.settings.interval)
+            await self._link.announce(name, f"{for_seconds:.3f}".encode())
