@@ -113,10 +113,14 @@ endpoint to offer.
 """
 
 
+BUILT_IN = ("alibaba_eas", "file", "huawei_modelarts", "static", "balancers", "transports", "stores")
+"""The entry points that come with directlane."""
+
+
 def configuration_page(registry: Registry | None = None) -> str:
     """The page for these plug-ins. Default: the built-in ones, so that it does not depend on what else is installed."""
     if registry is None:
-        registry = load_plugins(only=["alibaba_eas", "huawei_modelarts", "static", "balancers", "transports", "stores"])
+        registry = load_plugins(only=BUILT_IN)
     parts = [
         _HEAD,
         f"## `plugins`\n\n{_doc(PluginSettings)}\n\n{_fields(PluginSettings)}",

@@ -15,6 +15,8 @@ import directlane
 from directlane import emulation
 from directlane.core.plugins.registry import load_plugins
 
+PROVIDERS = ["alibaba_eas", "file", "huawei_modelarts", "static"]
+
 
 def _tool() -> ModuleType:
     spec = importlib.util.spec_from_file_location("docs_tool", ROOT / "tools" / "docs.py")
@@ -37,7 +39,7 @@ def test_made_pages_are_up_to_date() -> None:
 
 
 def test_every_plug_in_has_a_heading() -> None:
-    registry = load_plugins(only=["alibaba_eas", "huawei_modelarts", "static", "balancers", "transports", "stores"])
+    registry = load_plugins(only=[*PROVIDERS, "balancers", "transports", "stores"])
     kinds = {*registry.providers, *registry.balancers, *registry.transports, *registry.stores}
     assert kinds <= {heading.strip("`") for heading in _page("reference/configuration.md").headings()}
 
@@ -53,14 +55,14 @@ def test_every_public_name_is_listed_once() -> None:
     assert sorted(rows) == sorted([*directlane.__all__, *emulation.__all__])
 
 
-@pytest.mark.parametrize("kind", ["alibaba_eas", "huawei_modelarts", "static"])
+@pytest.mark.parametrize("kind", PROVIDERS)
 def test_every_provider_has_a_how_to(kind: str) -> None:
     assert (DOCS / "how-to" / f"{kind.replace('_', '-')}.md").exists()
 
 
 def test_every_setting_in_a_how_to_exists() -> None:
     """The first column of a table of settings names fields of the provider."""
-    for kind, plugin in load_plugins(only=["alibaba_eas", "huawei_modelarts", "static"]).providers.items():
+    for kind, plugin in load_plugins(only=PROVIDERS).providers.items():
         page = _page(f"how-to/{kind.replace('_', '-')}.md")
         for table in re.findall(r"^\| setting \|.*?\n((?:\|.*\n)+)", page.text, re.MULTILINE):
             named = set(re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE))
