@@ -19,6 +19,8 @@ from plugin_lab import environment_with, install
 PAGE = DOCS / "tutorial" / "write-a-plugin.md"
 _END = "--- end of a command ---"
 _TIME = re.compile(r"\bin \d+\.\d+s\b")
+_COUNT = re.compile(r"\b\d+ (passed|skipped)\b")
+"""The kit gets more rules; how many there are is not what the page teaches."""
 
 # The commands of the page are this interpreter's, wherever its scripts are.
 _COMMANDS = """\
@@ -90,7 +92,7 @@ def matches(wanted: str, output: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    words = _TIME.sub("in TIME", same_but_for_chance(text))
+    words = _COUNT.sub(r"N \1", _TIME.sub("in TIME", same_but_for_chance(text)))
     return "".join(f"{' '.join(line.split())}\n" for line in words.splitlines())
 
 
@@ -111,4 +113,4 @@ def test_an_output_may_leave_out_lines_and_ends_but_nothing_else() -> None:
     assert matches("2 passed in 1.41s\n", "2 passed in 0.30s\n")
     assert not matches("a\n...\nd\n", "a\nb\n")
     assert not matches("a\n", "a\nb\n")
-    assert not matches("2 passed in 1.41s\n", "3 passed in 1.41s\n")
+    assert not matches("2 passed in 1.41s\n", "1 failed, 1 passed in 1.41s\n")
