@@ -25,7 +25,7 @@ def make_provider(names: Names, folder: Path, *, overwrite: bool = False) -> Non
         names: What it is called.
         folder: Where; made if it is not there.
         overwrite: Whether files of the same names are replaced; other files stay. Default: a folder that has anything
-            in it is refused.
+            in it but `.git` is refused.
 
     Raises:
         TemplateError: copier is not installed, the folder has something in it, or it cannot be written.
@@ -38,7 +38,7 @@ def make_provider(names: Names, folder: Path, *, overwrite: bool = False) -> Non
         raise TemplateError(
             f"a new plug-in needs the package {error.name}\nNext: pip install 'directlane[new]'."
         ) from None
-    if folder.exists() and (not folder.is_dir() or (not overwrite and any(folder.iterdir()))):
+    if folder.exists() and not (folder.is_dir() and (overwrite or _is_empty(folder))):
         raise TemplateError(
             f"{folder} is there already\n"
             "Next: choose another folder with --to, or replace the template's files in it with --force."
@@ -61,3 +61,7 @@ def make_provider(names: Names, folder: Path, *, overwrite: bool = False) -> Non
         raise TemplateError(
             f"copier cannot use the template: {error}\nNext: pip install --upgrade 'directlane[new]'."
         ) from error
+
+
+def _is_empty(folder: Path) -> bool:
+    return all(entry.name == ".git" for entry in folder.iterdir())

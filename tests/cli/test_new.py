@@ -36,8 +36,8 @@ def test_another_folder_can_be_named() -> None:
     assert "  cd 'work/a b'\n" in result.stdout
 
 
-def test_an_empty_folder_is_filled() -> None:
-    Path("empty").mkdir()
+def test_an_empty_folder_is_filled_and_so_is_a_new_repository() -> None:
+    Path("empty/.git").mkdir(parents=True)
     assert run("new", "provider", "acme", "--to", "empty").exit_code == 0
     assert Path("empty/pyproject.toml").is_file()
 
