@@ -149,6 +149,19 @@ def poller_at(clock: VirtualClock) -> UpkeepPoller:
     return poller
 
 
+def test_an_outage_is_told_once_though_each_refusal_has_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    poller = poller_at(VirtualClock())
+    for number in range(5):
+        poller.begin()
+        poller.end(DiscoveryRefused(f"refused, request {number}", status=500))
+    poller.begin()
+    poller.end(Snapshot(ask_again_in=NEVER))
+    assert [record.getMessage() for record in caplog.records] == [
+        "svc/route: upkeep fails: refused, request 0; what was learned before stays in use",
+        "svc/route: upkeep works again after 5 failures",
+    ]
+
+
 def test_a_wish_right_after_a_renewal_is_served_by_it_and_a_later_one_is_not() -> None:
     clock = VirtualClock()
     poller = poller_at(clock)
