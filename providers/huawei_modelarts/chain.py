@@ -8,6 +8,7 @@ that is an error, because the SDKs would go on as somebody else than we would.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from ...core.errors import CredentialError, DiscoveryError, TransportError, headline
 from .auth import Auth, Grant, Obtaining, Steps
@@ -17,17 +18,17 @@ from .sources import NotSupportedHere
 __all__ = ["OIDC", "POD_IDENTITY", "ChainAuth", "Unsupported"]
 
 
+@dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A source that Huawei's own SDKs have and we do not. A value.
+    """A source that Huawei's own SDKs have and we do not.
 
     Args:
         name: For people.
         needed: Groups of variables: the source is in use if each group has one that is set.
     """
 
-    def __init__(self, name: str, *needed: tuple[str, ...]) -> None:
-        self.name = name
-        self.needed = needed
+    name: str
+    needed: tuple[tuple[str, ...], ...]
 
     def check(self) -> Steps[str]:
         """Why the source does not yield.
@@ -49,12 +50,14 @@ class Unsupported:
 
 OIDC = Unsupported(
     "OIDC",
-    ("HUAWEICLOUD_OIDC_PROVIDER_URN",),
-    ("HUAWEICLOUD_OIDC_AGENCY_URN",),
-    ("HUAWEICLOUD_OIDC_ID_TOKEN", "HUAWEICLOUD_OIDC_TOKEN_FILE"),
+    (
+        ("HUAWEICLOUD_OIDC_PROVIDER_URN",),
+        ("HUAWEICLOUD_OIDC_AGENCY_URN",),
+        ("HUAWEICLOUD_OIDC_ID_TOKEN", "HUAWEICLOUD_OIDC_TOKEN_FILE"),
+    ),
 )
 POD_IDENTITY = Unsupported(
-    "pod identity", ("HC_CONTAINER_CREDENTIALS_FULL_URI",), ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",)
+    "pod identity", (("HC_CONTAINER_CREDENTIALS_FULL_URI",), ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",))
 )
 
 

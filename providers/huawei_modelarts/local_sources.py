@@ -6,6 +6,7 @@ as late as Huawei's own SDKs allow, and a file that was replaced is read anew.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -47,8 +48,11 @@ def read_file(path: str) -> Steps[str]:
     """
 
     def run() -> Reply:
-        with Path(path).expanduser().open("rb") as file:
-            return Reply(200, content=file.read(_MAX_BYTES + 1))
+        try:
+            with Path(path).expanduser().open("rb") as file:
+                return Reply(200, content=file.read(_MAX_BYTES + 1))
+        except (RuntimeError, ValueError):  # no home folder for `~`, or a NUL character
+            raise FileNotFoundError(errno.ENOENT, "this is not a path") from None
 
     reply = yield LocalQuery(f"the file {path}", run)
     if len(reply.content) > _MAX_BYTES:

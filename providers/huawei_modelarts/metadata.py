@@ -9,9 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 
-from ...core.errors import CredentialError, DiscoveryError, DiscoveryRefused, TransportError, headline
+from ...core.errors import (
+    CredentialError,
+    DiscoveryError,
+    DiscoveryRefused,
+    DiscoveryThrottled,
+    TransportError,
+    headline,
+)
 from ...core.interfaces import Query
 from ...core.message import Reply
+from ...core.retry_after import retry_after
 from .auth import Grant, Obtaining, Steps
 from .error_body import describe
 from .platform_clock import PlatformClock
@@ -114,6 +122,7 @@ class MetadataAuth:
         self._token = content.decode("ascii")
 
     def _refused(self, reply: Reply) -> DiscoveryRefused:
-        return DiscoveryRefused(
-            f"the metadata server gave no key ({describe(reply, self.secrets())})", status=reply.status
-        )
+        text = f"the metadata server gave no key ({describe(reply, self.secrets())})"
+        if reply.status == 429:
+            return DiscoveryThrottled(text, retry_after=retry_after(reply.headers))
+        return DiscoveryRefused(text, status=reply.status)

@@ -8,6 +8,7 @@ supports and we do not is named, never skipped: with another credential than exp
 from __future__ import annotations
 
 import configparser
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from pathlib import PurePath
 
@@ -32,7 +33,7 @@ class NotSupportedHere(CredentialError):
     """A source is set up that Huawei's own SDKs would use and we cannot: nobody else may take its turn."""
 
 
-class _KeySource:
+class _KeySource(ABC):
     """Reads a key on this machine, and again after it was refused. Its state is that of its `Renewal`."""
 
     renews = True
@@ -47,8 +48,8 @@ class _KeySource:
         return user_of(grant.key) if isinstance(grant, KeyGrant) else str(self.identity)
 
     @property
-    def identity(self) -> Hashable:
-        raise NotImplementedError
+    @abstractmethod
+    def identity(self) -> Hashable: ...
 
     @property
     def grant(self) -> Grant | None:
@@ -64,8 +65,8 @@ class _KeySource:
         grant = self.grant
         return () if grant is None else grant.secrets()
 
-    def _fetch(self, unix_time: float) -> Steps[Fetched]:
-        raise NotImplementedError
+    @abstractmethod
+    def _fetch(self, unix_time: float) -> Steps[Fetched]: ...
 
 
 class EnvironmentAuth(_KeySource):

@@ -22,6 +22,11 @@ class ModelArtsCase(ProviderContract):
     def answer(self, query: Asked, listed: Sequence[Listed]) -> Reply:
         if isinstance(query, LocalQuery):  # no environment variable is set
             return Reply(200, content=b"{}")
+        if "/securitytokens" in query.url or "/securitykey" in query.url:
+            key = {"access": "AKtemporary", "secret": "SKtemporary", "securitytoken": "STtemporary"}
+            return Reply(200, content=json.dumps({"credential": key | {"expires_at": "2099-01-01T00:00:00Z"}}).encode())
+        if "/api/token" in query.url:
+            return Reply(404)
         if "/auth/tokens" in query.url:
             ends = b'{"token": {"expires_at": "2099-01-01T00:00:00.000000Z"}}'
             return Reply(201, (("X-Subject-Token", "t0ken"),), ends)
@@ -63,6 +68,22 @@ class TestPassword(ModelArtsCase):
 
     def credential(self, secret: Canaries) -> Mapping[str, object]:
         return {"type": "password", "user": "alice", "password": secret("password"), "domain": "acme"}
+
+
+class TestAgency(ModelArtsCase):
+    capabilities = frozenset({"discovery", "weights"})
+    hidden = frozenset({"sk"})
+
+    def credential(self, secret: Canaries) -> Mapping[str, object]:
+        source = {"type": "aksk", "access_key": "AK", "secret_key": secret("sk")}
+        return {"type": "agency", "agency": "ops", "domain": "owner", "source": source}
+
+
+class TestEcs(ModelArtsCase):
+    capabilities = frozenset({"discovery", "weights"})
+
+    def credential(self, secret: Canaries) -> Mapping[str, object]:
+        return {"type": "ecs"}
 
 
 class GatewayCase(ModelArtsCase):

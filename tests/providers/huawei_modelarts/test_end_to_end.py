@@ -73,3 +73,24 @@ def test_a_wrong_password_ends_with_a_clear_error_and_is_sent_once() -> None:
                 assert "IAM refused the login" in str(caught.value)
                 assert "hunter2" not in str(caught.value)
         assert [login.status for login in cloud.logins] == [401]
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("/nowhere/credentials", "No such file"),
+        ("~nobody-of-this-name/credentials", "this is not a path"),
+        ("a\0b", "this is not a path"),
+        ("/", "Is a directory"),
+    ],
+)
+def test_a_profile_file_that_cannot_be_read_is_named(file: str, reason: str) -> None:
+    with ModelArtsEmulator(1) as cloud:
+        route = {**cloud.route(), "credential": {"type": "profile", "file": file}}
+        data = {"services": {"s": {"routes": [route]}}}
+        with (
+            directlane.Client.from_data(data) as client,
+            pytest.raises(directlane.NoEndpointError, match=f"the file .*: {reason}"),
+        ):
+            client.service("s").send(b"x", timeout=1.5)
+        assert cloud.list_queries == []
