@@ -19,6 +19,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -66,21 +67,28 @@ class Stranger:
         shutil.copytree(project, copy, ignore=shutil.ignore_patterns("src", ".*", "__pycache__"))
         run([self._python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], folder=copy)
 
-    def check(self, project: Path) -> None:
-        """Let ruff and mypy look at a project, against what is installed here."""
-        for words in (["ruff", "check", "--no-cache", "."], ["ruff", "format", "--check", "--no-cache", "."]):
-            run([sys.executable, "-m", *words], folder=project)
+    def check(self, projects: Iterable[Path]) -> None:
+        """Let ruff and mypy look at projects, against what is installed here."""
         cache = self._home / "mypy"
-        run([sys.executable, "-m", "mypy", "--python-executable", self._python, "--cache-dir", cache], folder=project)
+        for project in projects:
+            for words in (["ruff", "check", "--no-cache", "."], ["ruff", "format", "--check", "--no-cache", "."]):
+                run([sys.executable, "-m", *words], folder=project)
+            words = ["mypy", "--python-executable", str(self._python), "--cache-dir", str(cache)]
+            run([sys.executable, "-m", *words], folder=project)
 
 
 def run(words: Sequence[str | Path], *, folder: Path = ROOT) -> None:
-    """Run a command.
+    """Run a command, and show in one piece what it says.
 
     Raises:
         CalledProcessError: Its status is not 0.
     """
-    subprocess.run([str(word) for word in words], cwd=folder, check=True)
+    command = [str(word) for word in words]
+    ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    name = "" if folder == ROOT else f"{folder.name}: "
+    sys.stdout.write(f"--- {name}{' '.join(command[1:])}\n{ran.stdout}")
+    sys.stdout.flush()
+    ran.check_returncode()
 
 
 def projects(names: Iterable[str]) -> list[Path]:
@@ -110,17 +118,15 @@ def main(arguments: Sequence[str]) -> int:
             stranger.pip(f"{stranger.built(new)}[test]")
             chosen.append(new)
         began = time.monotonic()
-        try:
-            for project in chosen:
-                print(f"--- {project.name}", flush=True)
-                stranger.test(project)
-                if has_checkers:
-                    stranger.check(project)
-        except subprocess.CalledProcessError as error:
-            print(f"{project.name} is not well: {' '.join(error.cmd[1:])}", file=sys.stderr)
-            return 1
-        print(f"{len(chosen)} plug-ins are well; tests and checks took {time.monotonic() - began:.0f} s")
-    return 0
+        with ThreadPoolExecutor(2) as pool:  # the checkers beside the tests
+            jobs = [pool.submit(stranger.check, chosen)] if has_checkers else []
+            jobs += [pool.submit(stranger.test, project) for project in chosen]
+        failures = [error for job in jobs if (error := job.exception()) is not None]
+        for error in failures:
+            print(f"not well: {error}", file=sys.stderr)
+        if not failures:
+            print(f"{len(chosen)} plug-ins are well; tests and checks took {time.monotonic() - began:.0f} s")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

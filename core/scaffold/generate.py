@@ -38,12 +38,12 @@ def make_provider(names: Names, folder: Path, *, overwrite: bool = False) -> Non
         raise TemplateError(
             f"a new plug-in needs the package {error.name}\nNext: pip install 'directlane[new]'."
         ) from None
-    if folder.exists() and not (folder.is_dir() and (overwrite or _is_empty(folder))):
-        raise TemplateError(
-            f"{folder} is there already\n"
-            "Next: choose another folder with --to, or replace the template's files in it with --force."
-        )
     try:
+        if folder.exists() and not (folder.is_dir() and (overwrite or _is_empty(folder))):
+            raise TemplateError(
+                f"{folder} is there already\n"
+                "Next: choose another folder with --to, or replace the template's files in it with --force."
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         run_copy(
             str(TEMPLATES / "provider"),

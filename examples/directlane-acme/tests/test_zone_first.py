@@ -40,7 +40,7 @@ def test_calls_stay_in_their_zone(instances: list[ThreadInstance]) -> None:
 def test_weights_count_inside_the_zone(instances: list[ThreadInstance]) -> None:
     with client_of(instances, [9, 1, 9]) as client:
         counts = who(client, 200)
-    assert counts["near-1"] > 3 * counts["near-2"]  # 9 times on average; 3 times or less comes once in a billion runs
+    assert counts["near-1"] > 2 * counts["near-2"]  # 9 times on average; twice or less, by chance: never in 1e15 runs
 
 
 def test_a_full_zone_overflows(instances: list[ThreadInstance]) -> None:
