@@ -113,7 +113,7 @@ endpoint to offer.
 """
 
 
-BUILT_IN = ("alibaba_eas", "file", "huawei_modelarts", "static", "balancers", "transports", "stores")
+BUILT_IN = ("alibaba_eas", "file", "huawei_modelarts", "kubernetes", "static", "balancers", "transports", "stores")
 """The entry points that come with directlane."""
 
 

@@ -96,6 +96,10 @@ def talk(
                 f"not {type(told.error).__name__} (its text is not shown: it may hold a secret)"
             )
             return told
+        if isinstance(asked, Snapshot) and conversation is not None:
+            # It goes on: a watch. What is told first is what a poll would have returned.
+            conversation.close()
+            result, is_over = asked, True
         if is_over:
             assert isinstance(result, Snapshot), f"a conversation returns a Snapshot, not {type(result).__name__}"
             told.snapshot = result

@@ -46,7 +46,16 @@ def test_types_are_shipped() -> None:
 
 def test_built_ins_come_through_the_entry_points() -> None:
     names = {point.name for point in entry_points(group="directlane")}
-    assert {"alibaba_eas", "file", "huawei_modelarts", "static", "balancers", "transports", "stores"} <= names
+    assert {
+        "alibaba_eas",
+        "file",
+        "huawei_modelarts",
+        "kubernetes",
+        "static",
+        "balancers",
+        "transports",
+        "stores",
+    } <= names
 
 
 def test_import_does_nothing() -> None:
