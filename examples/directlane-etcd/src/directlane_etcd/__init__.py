@@ -1,0 +1,5 @@
+"""Endpoints that are registered in etcd."""
+
+from .provider import EtcdProvider
+
+__all__ = ["EtcdProvider"]
