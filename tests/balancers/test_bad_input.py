@@ -1,99 +1,18 @@
-"""What no balancer may trip over: nobody to pick, odd weights, odd keys, odd settings. Each has one defined answer."""
+"""Settings of the built-in balancers that are none. What no balancer may trip over stands in the kit (test_contract)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from random import Random
 
 import pytest
 from pydantic import ValidationError
 
 from directlane import ConfigError, load_file
-from directlane.balancers.consistent_hash import ConsistentHash
 from directlane.balancers.least_loaded import LeastLoaded
-from directlane.balancers.weighted_round_robin import WeightedRoundRobin
-from directlane.core.clock import SYSTEM_CLOCK
-from directlane.core.endpoint import MAX_WEIGHT, Endpoint
-from directlane.core.interfaces.balancer import ANY, Balancer, BuildContext, Member, PickInfo
-from directlane.core.pool.pool import Pool
+from directlane.core.interfaces.balancer import Member
 
 Members = Callable[[Iterable[float]], list[Member]]
-
-EVERYTHING_ON: list[Balancer] = [
-    LeastLoaded(work="size", use_age=True, use_latency=True, reports="orca"),
-    LeastLoaded(work="size", use_age=True, use_latency=True, reports="orca", full_scan=1),
-    WeightedRoundRobin(reports="orca", blackout=0.0),
-    ConsistentHash(algorithm="ring", bound="off"),
-    ConsistentHash(algorithm="maglev"),
-]
-
-
-@pytest.fixture(params=EVERYTHING_ON, ids=[f"{place} {one.kind}" for place, one in enumerate(EVERYTHING_ON)])
-def full(request: pytest.FixtureRequest) -> Balancer:
-    """Balancers with everything switched on that they have."""
-    balancer: Balancer = request.param
-    return balancer
-
-
-def _pool(balancer: Balancer, *weights: int | None) -> Pool[None]:
-    pool: Pool[None] = Pool(balancer, lambda endpoint: None, SYSTEM_CLOCK, Random(1))
-    pool.update(Endpoint("10.0.0.1", 80, id=f"e{place}", weight=weight) for place, weight in enumerate(weights))
-    return pool
-
-
-class _Answers:
-    """The same questions to each of the built-in balancers, plain and with everything on."""
-
-    def check_nobody(self, balancer: Balancer) -> None:
-        for pool in (_pool(balancer), _pool(balancer, 0, 0)):
-            assert pool.pick(ANY) is None
-            assert pool.pick(PickInfo(excluded={"e0"}, key=b"k", size=5.0)) is None
-
-    def check_drained(self, balancer: Balancer) -> None:
-        pool = _pool(balancer, 0, 5, 0)
-        assert {member.endpoint.id for _ in range(50) if (member := pool.pick(ANY))} == {"e1"}
-        assert pool.pick(PickInfo(excluded={"e1"})) is None
-
-    def check_weights(self, balancer: Balancer, members: Members) -> None:
-        for weights in ([1, MAX_WEIGHT], [1e-300, 1.0, 1e300], [5e-324, 1.7e308]):
-            picker = balancer.build(members(weights), BuildContext(Random(1)))
-            assert all(picker.pick(ANY) is not None for _ in range(20))
-            assert picker.pick(PickInfo(excluded={"e0001"})) is not None
-
-    def check_keys(self, balancer: Balancer) -> None:
-        pool = _pool(balancer, 1, 2, None)
-        for key in (b"", b"\x00", b"k" * 1_000_000, bytes(range(256))):
-            assert pool.pick(PickInfo(key=key)) is not None
-            assert pool.pick(PickInfo(excluded={"e0", "nobody"}, key=key)) is not None
-
-
-class TestPlain(_Answers):
-    def test_nobody(self, balancer: Balancer) -> None:
-        self.check_nobody(balancer)
-
-    def test_drained(self, balancer: Balancer) -> None:
-        self.check_drained(balancer)
-
-    def test_weights(self, balancer: Balancer, members: Members) -> None:
-        self.check_weights(balancer, members)
-
-    def test_keys(self, balancer: Balancer) -> None:
-        self.check_keys(balancer)
-
-
-class TestEverythingOn(_Answers):
-    def test_nobody(self, full: Balancer) -> None:
-        self.check_nobody(full)
-
-    def test_drained(self, full: Balancer) -> None:
-        self.check_drained(full)
-
-    def test_weights(self, full: Balancer, members: Members) -> None:
-        self.check_weights(full, members)
-
-    def test_keys(self, full: Balancer) -> None:
-        self.check_keys(full)
 
 
 @pytest.mark.parametrize("field", ["full_scan", "samples", "memory", "report_fade"])

@@ -1,4 +1,4 @@
-"""What holds for both balancers when a call excludes the endpoints that it has tried."""
+"""What holds for balancers when a call excludes the endpoints that it has tried, and is not in the kit: the exact shares."""
 
 from __future__ import annotations
 
@@ -24,32 +24,6 @@ class _Points(Random):
 
     def random(self) -> float:
         return self.point
-
-
-@settings(max_examples=150, deadline=None)
-@given(weights=weights_of_a_fleet, excluded=st.sets(st.integers(0, 14)), seed=st.integers(0, 9))
-def test_never_an_excluded_one_and_none_only_if_nobody_is_left(
-    balancer: Balancer, members: Members, weights: list[float], excluded: set[int], seed: int
-) -> None:
-    picker = balancer.build(members(weights), BuildContext(Random(seed)))
-    names = {f"e{place:04}" for place in excluded}  # some are no members at all
-    picked = picker.pick(PickInfo(excluded=names))
-    left = {f"e{place:04}" for place in range(len(weights))} - names
-    assert (picked is None) == (not left)
-    assert picked is None or picked.endpoint.id in left
-
-
-@settings(deadline=None)
-@given(weights=weights_of_a_fleet, seed=st.integers(0, 9))
-def test_retries_that_exclude_the_tried_reach_everybody_once(
-    balancer: Balancer, members: Members, weights: list[float], seed: int
-) -> None:
-    picker = balancer.build(members(weights), BuildContext(Random(seed)))
-    tried: list[str] = []
-    while (picked := picker.pick(PickInfo(excluded=tuple(tried)))) is not None:
-        tried.append(picked.endpoint.id)
-        assert len(tried) <= len(weights)
-    assert sorted(tried) == [f"e{place:04}" for place in range(len(weights))]
 
 
 @settings(deadline=None)
@@ -95,12 +69,6 @@ def test_shares_of_retries_follow_the_weights(load_blind: Balancer, members: Mem
         counts[picked.endpoint.id] += 1
     for place in range(4):
         assert counts[f"e{place:04}"] == pytest.approx(20_000 * (place + 1) / 10, rel=0.05)
-
-
-def test_nobody_at_all(balancer: Balancer) -> None:
-    picker = balancer.build([], BuildContext(Random(1)))
-    assert picker.pick(ANY) is None
-    assert picker.pick(PickInfo(excluded=["e0000"])) is None
 
 
 def test_a_member_of_no_use_is_nobody(balancer: Balancer, members: Members) -> None:

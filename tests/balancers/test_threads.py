@@ -58,24 +58,6 @@ def test_nothing_is_lost_with_exclusions(load_blind: Balancer, members: Members)
     assert set(counts) == {"e0001", "e0002"}
 
 
-def test_rebuilds_while_others_pick(balancer: Balancer, members: Members) -> None:
-    fleet = members([1, 2, 3, 4])
-    context = BuildContext(Random(3))
-    current = [balancer.build(fleet, context)]
-    barrier = Barrier(THREADS + 1)
-
-    def work() -> int:
-        barrier.wait()
-        return sum(current[0].pick(ANY) is not None for _ in range(2_000))
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        futures = [pool.submit(work) for _ in range(THREADS)]
-        barrier.wait()
-        for turn in range(200):
-            current[0] = balancer.build(fleet[turn % 3 :], BuildContext(context.random, previous=current[0]))
-        assert [future.result() for future in futures] == [2_000] * THREADS
-
-
 def test_work_and_ages_are_read_while_others_open_and_close() -> None:
     balancer = LeastLoaded(work="size", use_age=True, use_latency=True, reports="orca")
     pool: Pool[None] = Pool(balancer, lambda endpoint: None, SYSTEM_CLOCK, Random(4))

@@ -8,6 +8,36 @@ Needs `directlane[testing]`. The pytest plug-in beside it brings a report and fi
 `-p directlane.testing.plugin`.
 """
 
-from ..core.testing import Answer, Asked, Canaries, Cloud, Listed, ProviderContract, Told, alone, talk
+from ..core.testing import (
+    Answer,
+    Asked,
+    BalancerContract,
+    Canaries,
+    Cloud,
+    FakeLoad,
+    FakeMember,
+    Listed,
+    ManualClock,
+    ProviderContract,
+    Told,
+    alone,
+    members_of,
+    talk,
+)
 
-__all__ = ["Answer", "Asked", "Canaries", "Cloud", "Listed", "ProviderContract", "Told", "alone", "talk"]
+__all__ = [
+    "Answer",
+    "Asked",
+    "BalancerContract",
+    "Canaries",
+    "Cloud",
+    "FakeLoad",
+    "FakeMember",
+    "Listed",
+    "ManualClock",
+    "ProviderContract",
+    "Told",
+    "alone",
+    "members_of",
+    "talk",
+]
