@@ -20,11 +20,11 @@ FOLDERS = (
     "core/client",
     "core/codings",
     "core/rpc",
+    "core/testing",
     "core/transports",
     "tests/client",
     "tests/codings",
     "tests/doors",
-    "tests/transports",
 )
 HEADER = "# Made by tools/unasync.py from {source}. Change that file, then run the tool.\n"
 
@@ -65,6 +65,7 @@ WORDS = {
     "AsyncService": "Service",
     "AsyncServiceLife": "ServiceLife",
     "AsyncStreamed": "Streamed",
+    "AsyncTransportContract": "TransportContract",
     "AsyncUnary": "Unary",
     "AsyncUnaryStream": "UnaryStream",
     "StopAsyncIteration": "StopIteration",

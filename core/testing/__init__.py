@@ -1,5 +1,7 @@
 """The conformance kit: what every plug-in keeps to, as tests to subclass. Needs pytest and hypothesis."""
 
+from ._async.transport_contract import AsyncTransportContract
+from ._sync.transport_contract import TransportContract
 from .balancer_contract import BalancerContract
 from .canaries import Canaries
 from .conversation import Answer, Asked, Cloud, Told, talk
@@ -7,10 +9,13 @@ from .guard import alone
 from .listings import Listed
 from .members import FakeLoad, FakeMember, ManualClock, members_of
 from .provider_contract import ProviderContract
+from .store_contract import StoreContract
+from .transport_lab import ServerAnswer, TransportLab, socket_lab
 
 __all__ = [
     "Answer",
     "Asked",
+    "AsyncTransportContract",
     "BalancerContract",
     "Canaries",
     "Cloud",
@@ -19,8 +24,13 @@ __all__ = [
     "Listed",
     "ManualClock",
     "ProviderContract",
+    "ServerAnswer",
+    "StoreContract",
     "Told",
+    "TransportContract",
+    "TransportLab",
     "alone",
     "members_of",
+    "socket_lab",
     "talk",
 ]

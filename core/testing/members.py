@@ -45,7 +45,7 @@ class FakeMember:
     load: Load = field(default_factory=FakeLoad)
 
 
-@dataclass(slots=True)
+@dataclass
 class ManualClock:
     """Stands until it is moved. Moving it is all that changes it.
 

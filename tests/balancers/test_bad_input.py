@@ -1,4 +1,4 @@
-"""Settings of the built-in balancers that are none. What no balancer may trip over stands in the kit (test_contract)."""
+"""Settings of the built-in balancers that are none. What no balancer may trip over stands in the kit."""
 
 from __future__ import annotations
 

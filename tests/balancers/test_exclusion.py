@@ -1,4 +1,4 @@
-"""What holds for balancers when a call excludes the endpoints that it has tried, and is not in the kit: the exact shares."""
+"""Retries that exclude what they have tried: the exact shares of the others. The rest stands in the kit."""
 
 from __future__ import annotations
 

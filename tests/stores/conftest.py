@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis_lab import RedisServer, need_redis
-from store_lab import ManualClock
+from store_lab import HostClock
 
 from directlane.core.interfaces.store import Store
 from directlane.core.stores.memory_store import MemoryStore
@@ -20,8 +20,8 @@ MakeRedis = Callable[..., RedisStore]
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock() -> HostClock:
+    return HostClock()
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
-def store(request: pytest.FixtureRequest, clock: ManualClock, path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, clock: HostClock, path: Path) -> Iterator[Store]:
     made: Store
     if request.param == "memory":
         made = MemoryStore(clock)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis_lab import RedisServer
-from store_lab import ManualClock
+from store_lab import HostClock
 
 from directlane.core.interfaces.discovery import RateBudget
 from directlane.core.interfaces.store import Lease, Permit, Store
@@ -29,7 +29,7 @@ USER = RateBudget("user", 3, 10.0)
 TENANT = RateBudget("tenant", 4, 7.0)
 HOLD = 4.0
 
-Make = Callable[[ManualClock, Path, int], list[Store]]
+Make = Callable[[HostClock, Path, int], list[Store]]
 """So many views of one new place, as processes have them."""
 
 EXAMPLES = {"memory": 200, "sqlite": 15, "redis": 40}
@@ -43,7 +43,7 @@ def make(kind: str, request: pytest.FixtureRequest) -> Make:
         return lambda clock, folder, count: [SqliteStore(folder / "s" / "store.sqlite", clock) for _ in range(count)]
     server: RedisServer = request.getfixturevalue("shared_redis")
 
-    def redis(clock: ManualClock, folder: Path, count: int) -> list[Store]:
+    def redis(clock: HostClock, folder: Path, count: int) -> list[Store]:
         place = RedisPlace.from_url(f"{server.url}?prefix=t{secrets.token_hex(4)}")
         return [RedisStore(place, patience=30, clock=clock.now) for _ in range(count)]
 
@@ -75,7 +75,7 @@ def test_no_window_holds_more_than_the_limit(kind: str, make: Make) -> None:
     @settings(max_examples=EXAMPLES[kind], deadline=None)
     @given(STEPS)
     def check(steps: list[tuple[str, int, float]]) -> None:
-        clock = ManualClock()
+        clock = HostClock()
         with tempfile.TemporaryDirectory() as folder:
             stores = make(clock, Path(folder), 2)
             sent = play(stores, clock, steps)
@@ -97,7 +97,7 @@ def may_be_within(span: tuple[float, float], start: float, window: float) -> boo
     return last >= start and first < start + window - 1e-6
 
 
-def play(stores: list[Store], clock: ManualClock, steps: list[tuple[str, int, float]]) -> list[Sent]:
+def play(stores: list[Store], clock: HostClock, steps: list[tuple[str, int, float]]) -> list[Sent]:
     sent: list[Sent] = []
     under_way: list[Sent] = []
     wait = 0.0
@@ -135,7 +135,7 @@ def test_no_two_hold_one_lease_and_the_newest_word_stands(kind: str, make: Make)
     @settings(max_examples=EXAMPLES[kind], deadline=None)
     @given(st.lists(st.tuples(words, st.sampled_from("abc"), st.floats(0.1, 6.0)), max_size=40))
     def check(steps: list[tuple[str, str, float]]) -> None:
-        clock = ManualClock()
+        clock = HostClock()
         with tempfile.TemporaryDirectory() as folder:
             (store,) = make(clock, Path(folder), 1)
             ends: dict[str, float] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 from redis_lab import RedisServer, free_port, need_redis
-from store_lab import ManualClock
+from store_lab import HostClock
 
 from directlane.core.interfaces.discovery import RateBudget
 from directlane.core.interfaces.store import Lease, Permit, StoreRefused, StoreUnavailable
@@ -23,7 +23,7 @@ USER = RateBudget("user", 2, 60.0)
 PASSWORD = "pass-word-of-the-server"
 
 
-def opened(url: str, *, patience: float = 30, clock: ManualClock | None = None) -> RedisStore:
+def opened(url: str, *, patience: float = 30, clock: HostClock | None = None) -> RedisStore:
     return RedisStore(RedisPlace.from_url(url), patience=patience, clock=clock.now if clock is not None else None)
 
 
@@ -123,7 +123,7 @@ def test_connection_that_was_closed_meanwhile_is_made_again_unseen(own_redis: Re
 
 @pytest.mark.parametrize("loss", ["restart", "flush"])
 def test_server_that_lost_its_memory_lets_no_query_go_for_one_window(
-    own_redis: RedisServer, clock: ManualClock, loss: str
+    own_redis: RedisServer, clock: HostClock, loss: str
 ) -> None:
     store = opened(own_redis.url, clock=clock)
     lease = store.lease("q", "a", 600)
@@ -150,7 +150,7 @@ def test_server_that_lost_its_memory_lets_no_query_go_for_one_window(
 
 
 def test_newcomer_to_a_new_memory_may_ask_until_somebody_knows_of_the_old_one(
-    own_redis: RedisServer, clock: ManualClock
+    own_redis: RedisServer, clock: HostClock
 ) -> None:
     old, new = opened(own_redis.url, clock=clock), opened(own_redis.url, clock=clock)
     assert isinstance(old.take([USER], 5), Permit)

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from store_lab import ManualClock
+from store_lab import HostClock
 
 from directlane.core.interfaces.discovery import RateBudget
 from directlane.core.interfaces.store import Lease, Permit, StoreRefused, StoreUnavailable
@@ -23,7 +23,7 @@ USER = RateBudget("user", 2, 60.0)
 
 
 @pytest.fixture
-def store(path: Path, clock: ManualClock) -> Iterator[SqliteStore]:
+def store(path: Path, clock: HostClock) -> Iterator[SqliteStore]:
     made = SqliteStore(path, clock)
     yield made
     made.close()
@@ -166,7 +166,7 @@ def test_database_of_somebody_else_or_another_form_is_refused(store: SqliteStore
 
 
 def test_deleted_file_is_noticed_and_no_query_goes_for_one_window(
-    store: SqliteStore, path: Path, clock: ManualClock
+    store: SqliteStore, path: Path, clock: HostClock
 ) -> None:
     assert isinstance(store.take((USER,), 5), Permit)
     clock.move(3)
@@ -179,7 +179,7 @@ def test_deleted_file_is_noticed_and_no_query_goes_for_one_window(
     assert isinstance(store.take((USER,), 5), Permit)
 
 
-def test_two_processes_that_lose_their_file_meet_in_the_new_one(path: Path, clock: ManualClock) -> None:
+def test_two_processes_that_lose_their_file_meet_in_the_new_one(path: Path, clock: HostClock) -> None:
     one, two = SqliteStore(path, clock), SqliteStore(path, clock)
     assert isinstance(one.lease("q", "one", 10), Lease)
     assert two.lease("q", "two", 10) == pytest.approx(10)
@@ -234,7 +234,7 @@ def test_full_disk_is_told_and_what_was_saved_stays(path: Path) -> None:
 
 
 def test_after_a_boot_leases_are_free_and_lists_know_their_age(
-    store: SqliteStore, path: Path, clock: ManualClock
+    store: SqliteStore, path: Path, clock: HostClock
 ) -> None:
     saved_list(store)
     assert isinstance(store.take((USER,), 5), Permit)
@@ -256,7 +256,7 @@ def test_after_a_boot_leases_are_free_and_lists_know_their_age(
     after.close()
 
 
-def test_date_that_was_set_back_makes_no_age_below_0(store: SqliteStore, path: Path, clock: ManualClock) -> None:
+def test_date_that_was_set_back_makes_no_age_below_0(store: SqliteStore, path: Path, clock: HostClock) -> None:
     saved_list(store)
     store.close()
     clock.reboot(off=-600)

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ManualClock"]
+from directlane.testing import ManualClock
+
+__all__ = ["HostClock", "ManualClock"]
 
 
 @dataclass
-class ManualClock:
-    """Stands until it is moved."""
+class HostClock(ManualClock):
+    """The clock of a host, which may be started again."""
 
-    time: float = 1000.0
-    date: float = 1_700_000_000.0
     boot_id: str = "first"
 
     def now(self) -> float:
         return self.time
 
-    def unix(self) -> float:
-        return self.date
-
     def boot(self) -> str:
         return self.boot_id
-
-    def move(self, seconds: float) -> None:
-        self.time += seconds
-        self.date += seconds
 
     def reboot(self, *, off: float) -> None:
         """The host is off for so many seconds and starts again at 5."""

@@ -11,6 +11,7 @@ Needs `directlane[testing]`. The pytest plug-in beside it brings a report and fi
 from ..core.testing import (
     Answer,
     Asked,
+    AsyncTransportContract,
     BalancerContract,
     Canaries,
     Cloud,
@@ -19,15 +20,21 @@ from ..core.testing import (
     Listed,
     ManualClock,
     ProviderContract,
+    ServerAnswer,
+    StoreContract,
     Told,
+    TransportContract,
+    TransportLab,
     alone,
     members_of,
+    socket_lab,
     talk,
 )
 
 __all__ = [
     "Answer",
     "Asked",
+    "AsyncTransportContract",
     "BalancerContract",
     "Canaries",
     "Cloud",
@@ -36,8 +43,13 @@ __all__ = [
     "Listed",
     "ManualClock",
     "ProviderContract",
+    "ServerAnswer",
+    "StoreContract",
     "Told",
+    "TransportContract",
+    "TransportLab",
     "alone",
     "members_of",
+    "socket_lab",
     "talk",
 ]

@@ -1,0 +1,1 @@
+"""Contracts that have two colours, for async code."""

@@ -1,0 +1,214 @@
+# Made by tools/unasync.py from core/testing/_async/transport_contract.py. Change that file, then run the tool.
+"""What every transport keeps to, for async code; the sync twin is made from this file.
+
+    class TestQuicAsync(TransportContract):
+        def transport(self):
+            return QuicTransport()
+
+Each test talks to a real server on loopback (`socket_lab`). A transport that does not use sockets gives a `lab` of its
+own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import pytest
+
+from ...emulation.exchange import Ending
+from ...endpoint import Endpoint
+from ...errors import Phase, PluginError, TransportError
+from ...interfaces.transport import Channel, Timeouts, Transport
+from ...message import Request, header
+from ..settings_rules import check_schema, check_strict, refused
+from ..transport_lab import ServerAnswer, TransportLab, socket_lab
+
+__all__ = ["TransportContract"]
+
+PATIENT = Timeouts(connect=5, total=20)
+POST = Request("POST", "/v1/x?y=1", (("X-One", "1"), ("X-Two", "2")), b"hello")
+
+
+@contextmanager
+def _channel_to(lab: TransportLab, endpoint: Endpoint | None = None) -> Generator[Channel, None, None]:
+    channel = lab.transport.open(endpoint or lab.endpoint)
+    try:
+        yield channel
+    finally:
+        channel.close()
+
+
+@pytest.mark.anyio
+class TransportContract:
+    """The contract of `Transport` and `Channel`, as tests."""
+
+    has_this_side: ClassVar[bool] = True
+    """Whether it can send from async code. If not, all that is tried is that it refuses when it is opened."""
+
+    def transport(self) -> Transport:
+        """A new transport."""
+        raise NotImplementedError("write `transport`: it returns your transport")
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """The event loop; every transport must know asyncio."""
+        return "asyncio"
+
+    @pytest.fixture
+    def lab(self) -> Iterator[TransportLab]:
+        """The transport and its far side."""
+        if not self.has_this_side:
+            pytest.skip("this side is not claimed")
+        with socket_lab(self.transport()) as lab:
+            yield lab
+
+    def test_side_that_is_not_claimed_refuses_when_it_is_opened(self) -> None:
+        """With a PluginError that says what to do, before a call waits for it."""
+        if self.has_this_side:
+            self.transport().open(Endpoint("127.0.0.1", 9)).close()
+            return
+        rule = "a side that is not there is refused with a PluginError"
+        error = refused(PluginError, lambda: self.transport().open(Endpoint("127.0.0.1", 9)), rule)
+        assert "Next:" in str(error), "the refusal says what to do next"
+
+    def test_settings_are_strict_and_described(self) -> None:
+        """A typing mistake in a file is told; the schema describes every setting."""
+        transport = self.transport()
+        check_strict(type(transport), {name: getattr(transport, name) for name in transport.model_fields_set})
+        check_schema(type(transport))
+        assert transport.summary.strip(), "`summary` is empty: lists show it"
+
+    def test_request_arrives_as_it_was_given(self, lab: TransportLab) -> None:
+        with _channel_to(lab) as channel:
+            channel.send(POST, PATIENT)
+        [seen] = lab.script.seen
+        assert (seen.method, seen.target, seen.content) == ("POST", "/v1/x?y=1", b"hello")
+        assert header(seen.headers, "x-one") == "1"
+        assert header(seen.headers, "x-two") == "2"
+        assert header(seen.headers, "host") == lab.endpoint.authority
+
+    def test_reply_names_its_endpoint(self, lab: TransportLab) -> None:
+        lab.script.answer = ServerAnswer(201, (("X-A", "1"), ("X-B", "2"), ("X-B", "3")), [b"body"])
+        with _channel_to(lab) as channel:
+            reply = channel.send(POST, PATIENT)
+        assert (reply.status, reply.content, reply.endpoint) == (201, b"body", lab.endpoint)
+        assert [value for name, value in reply.headers if name.lower() == "x-b"] == ["2", "3"]
+
+    @pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 429, 450, 500, 503])
+    def test_every_status_is_a_reply(self, lab: TransportLab, status: int) -> None:
+        lab.script.answer = ServerAnswer(status, pieces=[] if status == 204 else [b"x"])
+        with _channel_to(lab) as channel:
+            reply = channel.send(POST, PATIENT)
+        assert reply.status == status
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
+    def test_every_method(self, lab: TransportLab, method: str) -> None:
+        lab.script.answer = ServerAnswer(pieces=[])
+        with _channel_to(lab) as channel:
+            assert (channel.send(Request(method, "/"), PATIENT)).status == 200
+        assert lab.script.seen[0].method == method
+
+    def test_empty_and_large_bodies(self, lab: TransportLab) -> None:
+        large = bytes(range(256)) * 4096 * 4
+        with _channel_to(lab) as channel:
+            for body in (b"", b"x", large):
+                lab.script.answer = ServerAnswer(pieces=[body])
+                reply = channel.send(Request("POST", "/", (), body), PATIENT)
+                assert reply.content == body
+        assert [seen.content for seen in lab.script.seen] == [b"", b"x", large]
+
+    def test_streamed_request_body(self, lab: TransportLab) -> None:
+        def body() -> Iterator[bytes]:
+            yield b"one"
+            yield b"two"
+
+        with _channel_to(lab) as channel:
+            channel.send(Request("POST", "/", (), body()), PATIENT)
+        assert lab.script.seen[0].content == b"onetwo"
+
+    def test_plain_iterable_as_request_body(self, lab: TransportLab) -> None:
+        with _channel_to(lab) as channel:
+            channel.send(Request("POST", "/", (), iter([b"one", b"two"])), PATIENT)
+        assert lab.script.seen[0].content == b"onetwo"
+
+    def test_streamed_reply(self, lab: TransportLab) -> None:
+        lab.script.answer = ServerAnswer(pieces=[b"a", b"b", b"c"], is_chunked=True)
+        with _channel_to(lab) as channel:
+            streamed = channel.stream(POST, PATIENT)
+            pieces = [piece for piece in streamed.body]
+            streamed.body.close()
+        assert streamed.status == 200
+        assert b"".join(pieces) == b"abc"
+
+    def test_stream_that_is_closed_early_leaves_the_channel_fit(self, lab: TransportLab) -> None:
+        lab.script.answer = ServerAnswer(pieces=[b"x" * 100_000] * 20, is_chunked=True)
+        with _channel_to(lab) as channel:
+            for _ in range(3):
+                streamed = channel.stream(POST, PATIENT)
+                streamed.body.close()
+                streamed.body.close()
+            lab.script.answer = ServerAnswer(pieces=[b"whole"])
+            assert (channel.send(POST, PATIENT)).content == b"whole"
+
+    def test_refused_connection_is_phase_connect(self, lab: TransportLab) -> None:
+        with _channel_to(lab, lab.refusing) as channel:
+            with pytest.raises(TransportError) as caught:
+                channel.send(POST, PATIENT)
+        assert caught.value.phase is Phase.CONNECT
+        assert not caught.value.timed_out
+        assert lab.refusing.authority in str(caught.value)
+
+    def test_reset_before_the_answer_is_phase_wait(self, lab: TransportLab) -> None:
+        lab.script.answer = ServerAnswer(ending=Ending.RESET)
+        with _channel_to(lab) as channel:
+            with pytest.raises(TransportError) as caught:
+                channel.send(POST, PATIENT)
+        assert caught.value.phase is Phase.WAIT
+        assert len(lab.script.seen) == 1
+
+    def test_hanging_server_is_a_timeout_in_phase_wait(self, lab: TransportLab) -> None:
+        lab.script.answer = ServerAnswer(ending=Ending.HANG)
+        with _channel_to(lab) as channel:
+            with pytest.raises(TransportError) as caught:
+                channel.send(POST, Timeouts(connect=5, total=0.1))
+        assert caught.value.phase is Phase.WAIT
+        assert caught.value.timed_out
+
+    def test_answer_that_breaks_off_is_phase_stream(self, lab: TransportLab) -> None:
+        lab.script.answer = ServerAnswer(pieces=[b"x" * 1000], ending=Ending.HALF)
+        with _channel_to(lab) as channel:
+            with pytest.raises(TransportError) as caught:
+                channel.send(POST, PATIENT)
+            assert caught.value.phase is Phase.STREAM
+            streamed = channel.stream(POST, PATIENT)
+            with pytest.raises(TransportError) as caught:
+                for _ in streamed.body:
+                    pass
+            assert caught.value.phase is Phase.STREAM
+            streamed.body.close()
+
+    def test_channel_works_again_after_every_failure(self, lab: TransportLab) -> None:
+        with _channel_to(lab) as channel:
+            for ending in (Ending.RESET, Ending.HALF, Ending.HANG):
+                lab.script.answer = ServerAnswer(pieces=[b"x" * 1000], ending=ending)
+                with pytest.raises(TransportError):
+                    channel.send(POST, Timeouts(connect=5, total=0.1 if ending is Ending.HANG else 20))
+                lab.script.answer = ServerAnswer(pieces=[b"fine"])
+                assert (channel.send(POST, PATIENT)).content == b"fine"
+
+    def test_error_of_the_callers_own_body_reaches_the_caller(self, lab: TransportLab) -> None:
+        def body() -> Iterator[bytes]:
+            yield b"one"
+            raise LookupError("mine")
+
+        with _channel_to(lab) as channel:
+            with pytest.raises(LookupError, match="mine"):
+                channel.send(Request("POST", "/", (), body()), PATIENT)
+            assert (channel.send(POST, PATIENT)).status == 200
+
+    def test_close_is_harmless_when_repeated(self, lab: TransportLab) -> None:
+        channel = lab.transport.open(lab.endpoint)
+        channel.close()
+        channel.close()
