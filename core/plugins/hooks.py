@@ -29,7 +29,12 @@ GROUP = "directlane"
 """The entry-point group, and the name of the plugin system."""
 
 HOOK_VERSION = 1
-"""Raised when a hook changes in a way that plug-ins must follow."""
+"""Raised when a hook changes in a way that plug-ins must follow.
+
+A plug-in may say for which version it was made: `directlane_hook_version = 1` in its module. One that was made for a
+newer version is reported as broken, with that reason; one that was made for an older version is loaded as long as its
+hooks are known. Without this line nothing is compared.
+"""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)

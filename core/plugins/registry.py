@@ -20,7 +20,7 @@ from ..interfaces.balancer import Balancer
 from ..interfaces.provider import Provider, ProviderFacts
 from ..interfaces.store import Store
 from ..interfaces.transport import Transport
-from .hooks import GROUP, Hooks, ProviderPlugin
+from .hooks import GROUP, HOOK_VERSION, Hooks, ProviderPlugin
 
 __all__ = ["BrokenPlugin", "Registered", "Registry", "load_plugins", "nearest"]
 
@@ -175,6 +175,7 @@ def _take_in(registry: Registry, plugin: object, origin: Registered) -> None:
 
 def _call_hooks(plugin: object) -> tuple[list[object], list[object], list[object], list[object]]:
     """What the plug-in's hooks return: providers, balancers, transports, stores. Nothing is checked yet."""
+    _check_version(plugin)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(Hooks)
     try:
@@ -192,6 +193,21 @@ def _call_hooks(plugin: object) -> tuple[list[object], list[object], list[object
         _results(manager.hook.directlane_transports),
         _results(manager.hook.directlane_stores),
     )
+
+
+def _check_version(plugin: object) -> None:
+    """A plug-in may say for which version of the hooks it was made (`directlane_hook_version`)."""
+    try:
+        version = cast("object", getattr(plugin, "directlane_hook_version", HOOK_VERSION))
+    except Exception as error:
+        raise _Unusable(f"its directlane_hook_version cannot be read: {_story(error)}") from error
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise _Unusable(f"directlane_hook_version must be a whole number from 1, not {_what(version)}")
+    if version > HOOK_VERSION:
+        raise _Unusable(
+            f"it was made for hook version {version}, and this directlane has {HOOK_VERSION}: "
+            "install a newer directlane"
+        )
 
 
 def _results(caller: pluggy.HookCaller) -> list[object]:

@@ -6,6 +6,7 @@ It is no entry point of pytest: installing directlane changes nobody's tests. As
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import cast
 
@@ -48,14 +49,17 @@ class _Reporter:
         self._config = config
         self._report = report
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]  # pluggy's own protocol of a wrapper
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Say which case a test belongs to: in the result itself, so that it crosses processes."""
         del call
-        outcome = yield
+        report = yield
         told = _about(item)
         if told is not None:
-            cast("pytest.TestReport", outcome.get_result()).user_properties.append((_PROPERTY, told))
+            report.user_properties.append((_PROPERTY, told))
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the result of one test in."""
@@ -105,7 +109,7 @@ def _about(item: pytest.Item) -> tuple[str, str, str, list[str]] | None:
     claims = cast("frozenset[str] | None", getattr(case, "capabilities", None))
     if claims is None:
         facts = getattr(model, "facts", None)
-        claims = cast("frozenset[str]", getattr(facts, "capabilities", frozenset()))
+        claims = cast("frozenset[str]", getattr(facts, "capabilities", frozenset[str]()))
     name = f"{getattr(model, 'kind', '')} {case.__name__}".strip()
     return f"{item.nodeid.rpartition('::')[0]}", found[0], name, sorted(claims)
 

@@ -14,7 +14,7 @@ from directlane.core.errors import PluginError
 from directlane.core.interfaces.balancer import Balancer, BuildContext, Member, Picker
 from directlane.core.interfaces.discovery import Discovery
 from directlane.core.interfaces.provider import Provider, ProviderFacts
-from directlane.core.plugins.hooks import ProviderPlugin, hookimpl
+from directlane.core.plugins.hooks import HOOK_VERSION, ProviderPlugin, hookimpl
 from directlane.core.plugins.registry import Registered, Registry, load_plugins, nearest
 
 ORIGIN = Registered("acme", "acme-plugin 1.0")
@@ -197,6 +197,45 @@ def test_a_broken_plugin_is_named_and_leaves_nothing_behind(plugin: object, reas
     assert str(error).startswith("plug-in 'acme' of acme-plugin 1.0: ")
     assert reason in str(error)
     assert "\n" not in str(error)
+    assert registry == Registry()
+
+
+def made_for(version: object) -> object:
+    """A plug-in that says for which version of the hooks it was made."""
+
+    class Plugin:
+        directlane_hook_version = version
+
+        @hookimpl
+        def directlane_providers(self) -> list[ProviderPlugin]:
+            return [ProviderPlugin(Acme)]
+
+    return Plugin()
+
+
+def test_a_plugin_may_say_its_hook_version() -> None:
+    registry = Registry()
+    registry.add(made_for(HOOK_VERSION), ORIGIN)
+    assert set(registry.providers) == {"acme"}
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        (
+            HOOK_VERSION + 1,
+            f"it was made for hook version {HOOK_VERSION + 1}, and this directlane has {HOOK_VERSION}: ",
+        ),
+        (0, "directlane_hook_version must be a whole number from 1"),
+        ("1", "directlane_hook_version must be a whole number from 1, not a value of type str"),
+        (True, "directlane_hook_version must be a whole number from 1"),
+    ],
+)
+def test_a_plugin_for_another_hook_version_is_broken_and_says_so(version: object, reason: str) -> None:
+    registry = Registry()
+    with pytest.raises(PluginError) as caught:
+        registry.add(made_for(version), ORIGIN)
+    assert reason in str(caught.value)
     assert registry == Registry()
 
 
