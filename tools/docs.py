@@ -113,7 +113,17 @@ endpoint to offer.
 """
 
 
-BUILT_IN = ("alibaba_eas", "file", "huawei_modelarts", "kubernetes", "static", "balancers", "transports", "stores")
+BUILT_IN = (
+    "alibaba_eas",
+    "dns",
+    "file",
+    "huawei_modelarts",
+    "kubernetes",
+    "static",
+    "balancers",
+    "transports",
+    "stores",
+)
 """The entry points that come with directlane."""
 
 

@@ -15,7 +15,7 @@ import directlane
 from directlane import emulation
 from directlane.core.plugins.registry import load_plugins
 
-PROVIDERS = ["alibaba_eas", "file", "huawei_modelarts", "kubernetes", "static"]
+PROVIDERS = ["alibaba_eas", "dns", "file", "huawei_modelarts", "kubernetes", "static"]
 
 
 def _tool() -> ModuleType:

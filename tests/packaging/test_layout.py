@@ -48,6 +48,7 @@ def test_built_ins_come_through_the_entry_points() -> None:
     names = {point.name for point in entry_points(group="directlane")}
     assert {
         "alibaba_eas",
+        "dns",
         "file",
         "huawei_modelarts",
         "kubernetes",

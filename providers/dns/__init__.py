@@ -1,0 +1,5 @@
+"""Addresses from the domain name system: A, AAAA and SRV records."""
+
+from .provider import DnsProvider
+
+__all__ = ["DnsProvider"]

@@ -1,0 +1,143 @@
+"""Instances on loopback, and a name server that names them with SRV records.
+
+All instances have the address 127.0.0.1 and ports of their own; so the records must tell the ports. Addresses without
+ports (A records) are for tests that have instances on several addresses: see `NameServer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import dns.flags
+import dns.message
+import dns.rcode
+
+from ...core.emulation import Fleet, ModelInstance, token_gate
+from ...core.interfaces import ControlFault, Emulator, Instance
+from .name_server import SILENCE, NameServer, empty_answer
+
+__all__ = ["DnsEmulator"]
+
+EMULATED_TOKEN = "emulated-dns-token"  # noqa: S105  # opens nothing but the emulator
+_VARIABLE = "EMULATED_DNS_TOKEN"
+_ZONE = "models.test."
+_USUAL_WEIGHT = 10
+
+
+class DnsEmulator(Emulator):
+    """Some instances that share a token, and the name server that knows them.
+
+    Args:
+        instances: How many to start. Default 3.
+        token: What the instances demand, as `Authorization: Bearer {token}`. None: nothing.
+        processes: Whether each instance is a process of its own. Default: threads.
+    """
+
+    def __init__(self, instances: int = 3, *, token: str | None = EMULATED_TOKEN, processes: bool = False) -> None:
+        self.name = f"_http._tcp.{_ZONE}"
+        """The name that has the SRV records."""
+        self.server = NameServer()
+        """The name server. Its records follow the instances; how it answers may be changed at any time."""
+        self._count = instances
+        self._token = token
+        self._weights: dict[str, int] = {}
+        self._fleet = Fleet(gate=token_gate(token), processes=processes, prefix="dns")
+
+    def start(self) -> None:
+        """Start the instances and the name server."""
+        try:
+            self._fleet.start(self._count)
+            self._write()
+            self.server.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything."""
+        self.server.stop()
+        self._fleet.stop()
+
+    @property
+    def instances(self) -> Sequence[ModelInstance]:
+        """The instances that the name stands for."""
+        return self._fleet.listed
+
+    def add_instance(self, *, weight: int | None = None) -> ModelInstance:
+        """Start one more, with weight 10 if none is given. A weight of 0 means a very small share, as in all SRV
+        records."""
+        instance = self._fleet.add()
+        if weight is not None:
+            self._weights[instance.name] = weight
+        self._write()
+        return instance
+
+    def remove_instance(self, instance: Instance) -> None:
+        """As `Emulator.remove_instance`."""
+        self._fleet.remove(instance)
+        self._write()
+
+    def break_control_plane(self, fault: ControlFault) -> None:
+        """Let the name server fail.
+
+        500: SERVFAIL. 404: NXDOMAIN. empty: the name has no such record. html, half json: bytes that are no message.
+        wrong types: the answer to another question. hang: nothing. reset: a truncated answer, and a connection that is
+        reset when the rest is asked for.
+        """
+        self.server.misbehave = None if fault is ControlFault.NONE else lambda query, tcp: _broken(fault, query, tcp)
+
+    def route(self) -> Mapping[str, object]:
+        """Settings with the name and its server."""
+        route: dict[str, object] = {
+            "provider": "dns",
+            "domain": self.name,
+            "record": "srv",
+            "nameservers": [self.server.address],
+            "timeout": "500ms",
+            "ttl_min": "200ms",
+        }
+        if self._token is not None:
+            route["token"] = f"${{{_VARIABLE}}}"
+        return route
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The token that `route` refers to."""
+        return {} if self._token is None else {_VARIABLE: self._token}
+
+    def _write(self) -> None:
+        """The records of the listed instances. The addresses of those who were removed stay: nobody asks for them."""
+        services: list[str] = []
+        for instance in self._fleet.listed:
+            target = f"{instance.name}.{_ZONE}"
+            self.server.records[target, "A"] = [instance.host]
+            services.append(f"0 {self._weights.get(instance.name, _USUAL_WEIGHT)} {instance.port} {target}")
+        self.server.records[self.name, "SRV"] = services
+
+
+def _broken(fault: ControlFault, query: dns.message.Message, over_tcp: bool) -> bytes | None:  # noqa: FBT001  # `Misbehave`
+    match fault:
+        case ControlFault.ERROR_500:
+            return empty_answer(query, dns.rcode.SERVFAIL).to_wire()
+        case ControlFault.NOT_FOUND:
+            return empty_answer(query, dns.rcode.NXDOMAIN).to_wire()
+        case ControlFault.EMPTY:
+            return empty_answer(query, dns.rcode.NOERROR).to_wire()
+        case ControlFault.HTML:
+            return b"<html><body>Welcome</body></html>"
+        case ControlFault.HALF_JSON:
+            whole = empty_answer(query, dns.rcode.NOERROR).to_wire()
+            return whole[: len(whole) // 2]
+        case ControlFault.WRONG_TYPES:
+            other = dns.message.make_query("other.test.", "SRV", id=query.id)
+            return empty_answer(other, dns.rcode.NOERROR).to_wire()
+        case ControlFault.HANG:
+            return SILENCE
+        case ControlFault.RESET:
+            if over_tcp:
+                raise ConnectionResetError
+            cut = dns.message.make_response(query)
+            cut.flags |= dns.flags.TC
+            return cut.to_wire()
+        case ControlFault.NONE:
+            return None
