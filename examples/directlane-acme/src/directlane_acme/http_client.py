@@ -95,9 +95,11 @@ class _Channel(Channel):
         try:
             while piece := _next_piece(response):
                 pieces.append(piece)
-        except (OSError, HTTPException) as error:
+        except BaseException as error:
             connection.close()
-            raise self.failure(error, Phase.STREAM, timeouts.total) from error
+            if isinstance(error, OSError | HTTPException):
+                raise self.failure(error, Phase.STREAM, timeouts.total) from error
+            raise
         self.finish(connection, response, timeouts)
         return Reply(response.status, tuple(response.getheaders()), b"".join(pieces), self._endpoint)
 
@@ -109,8 +111,7 @@ class _Channel(Channel):
     def close(self) -> None:
         """Close every connection that rests; those in use close when their attempt ends."""
         self._is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._close_resting()
 
     # --- one attempt -------------------------------------------------------------------------------------------------
 
@@ -155,23 +156,34 @@ class _Channel(Channel):
         """A connection that rests and is still fit."""
         if self._process != os.getpid():  # after a fork: they are the parent's
             self._process = os.getpid()
-            self._idle.clear()
-        while self._idle:
-            connection = self._idle.pop()
+            self._close_resting()
+        while (connection := self._taken()) is not None:
             if time.monotonic() - connection.rests_since < self._keepalive and connection.line.is_quiet():
                 return connection
             connection.close()
         return None
 
+    def _taken(self) -> _Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:  # another thread may have been quicker, so to look first would not help
+            return None
+
+    def _close_resting(self) -> None:
+        while (connection := self._taken()) is not None:
+            connection.close()
+
     def finish(self, connection: _Connection, response: HTTPResponse, timeouts: Timeouts) -> None:
         """The answer is whole: keep the connection if it may carry another."""
         response.close()
         is_ended = timeouts.abort is not None and not timeouts.abort.forget()
-        if response.will_close or is_ended or self._is_closed:
+        if response.will_close or is_ended:
             connection.close()
             return
         connection.is_used, connection.rests_since = True, time.monotonic()
         self._idle.append(connection)
+        if self._is_closed:
+            self._close_resting()
 
     def failure(self, error: Exception, phase: Phase, limit: float) -> TransportError:
         """The failure of an attempt that came to this phase."""
