@@ -14,6 +14,7 @@ import pytest
 from plugin_lab import environment_with, install, run_python
 
 import directlane
+from directlane.core.plugins.hooks import HOOK_VERSION
 from directlane.core.scaffold import make_provider, names_of
 
 LONGEST = "a_name_as_long_as_can_be"
@@ -25,6 +26,10 @@ def _made(kind: str, folder: Path) -> Path:
     make_provider(names, project)
     install(project, folder / "site")
     return project
+
+
+def _files(project: Path) -> set[str]:
+    return {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +75,11 @@ def test_its_instances_run_as_processes_of_their_own(acme: Path, site: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["x", "my_cloud", LONGEST])
-def test_every_name_gives_the_same_files_and_none_is_left_as_a_template(kind: str, acme: Path, tmp_path: Path) -> None:
-    project = _made(kind, tmp_path)
+def test_every_name_gives_the_same_files_and_none_is_left_as_a_template(kind: str, tmp_path: Path) -> None:
+    project = _made(kind, tmp_path / "made")
     names = names_of(kind)
-    files = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    usual = {path.relative_to(acme).as_posix() for path in acme.rglob("*") if path.is_file()}
-    usual = {name for name in usual if "__pycache__" not in name and "cache/" not in name}
+    files = _files(project)
+    usual = _files(_made("acme", tmp_path / "usual"))
     assert files == {name.replace("directlane_acme", names.module).replace("acme", kind) for name in usual}
     for name in files:
         text = (project / name).read_text("utf-8")
@@ -89,7 +93,9 @@ def test_every_name_gives_the_same_files_and_none_is_left_as_a_template(kind: st
 
 def test_it_asks_for_the_directlane_that_made_it(acme: Path) -> None:
     about = tomllib.loads((acme / "pyproject.toml").read_text("utf-8"))["project"]
-    assert about["dependencies"] == [f"directlane>={directlane.__version__}"]
+    assert f"directlane>={directlane.__version__}" in about["dependencies"]
+    plugin = (acme / "src/directlane_acme/plugin.py").read_text("utf-8")
+    assert f"\ndirectlane_hook_version = {HOOK_VERSION}\n" in plugin
 
 
 def test_it_imports_public_names_only(acme: Path) -> None:

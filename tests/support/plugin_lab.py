@@ -38,8 +38,10 @@ def environment_with(project: Path, site: Path) -> dict[str, str]:
     """The environment of a process that has the distribution, besides all that we have."""
     path = [str(project / "src"), str(site), *filter(None, sys.path)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-    # Not every pytest plug-in that we have: loading them takes longer than the tests of a small distribution.
-    return {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    # Of the pytest plug-ins that we have, only the one that the kit needs: loading all takes longer than the tests of a
+    # small distribution.
+    pytest = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "anyio.pytest_plugin"}
+    return {**kept, **pytest, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def run_python(*arguments: str, project: Path, site: Path) -> subprocess.CompletedProcess[str]:
