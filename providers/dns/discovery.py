@@ -15,7 +15,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from ...core.endpoint import Endpoint, InvalidEndpoint, Snapshot
-from ...core.errors import DiscoveryError, DiscoveryUnreadable, TransportError, headline
+from ...core.errors import DiscoveryError, DiscoveryRefused, DiscoveryUnreadable, TransportError, headline
 from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, LocalQuery, PollContext
 from ...core.interfaces.discovery import Step
 from ...core.message import Reply
@@ -209,6 +209,8 @@ class DnsDiscovery:
         what = f"the name server {server}{' over TCP' if is_tcp else ''}"
         run = partial(ask, server, tuple(questions), is_tcp=is_tcp, timeout=self._target.timeout)
         reply = yield LocalQuery(what, run)
+        if reply.status != 200:
+            raise DiscoveryRefused(f"{what}: status {reply.status}", status=reply.status)
         messages = unframed(reply.content)
         if len(messages) != len(questions):
             raise DiscoveryUnreadable(f"{what} sent {len(messages)} answers to {len(questions)} questions")

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from ...core.errors import DiscoveryError, DiscoveryUnreadable, TransportError, headline
+from ...core.errors import DiscoveryError, DiscoveryRefused, DiscoveryUnreadable, TransportError, headline
 from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, LocalQuery, PollContext
 from ...core.message import Reply
 from .entries import Format, read_entries
@@ -125,6 +125,8 @@ class FileDiscovery:
             ) from error
         if reply.status == UNCHANGED and before is not None:
             return replace(before, ask_again_in=self._check_every)
+        if reply.status != 200:
+            raise DiscoveryRefused(f"the file {self._path}: status {reply.status}", status=reply.status)
         version = reply.header(_VERSION)
         state = FileState.from_text(version)
         if before is not None and self._may_be_half_written(state, known, context.unix_time):
