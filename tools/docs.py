@@ -365,6 +365,8 @@ _GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
                 "EmptyAnswer",
                 "Endpoint",
                 "Snapshot",
+                "Finding",
+                "Level",
                 "Request",
                 "Headers",
                 "Sign",

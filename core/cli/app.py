@@ -21,6 +21,7 @@ from .balancers import balancers
 from .call import call
 from .check import check
 from .demo import demo
+from .doctor import doctor
 from .emulate import emulate
 from .endpoints import endpoints
 from .new import new
@@ -42,6 +43,7 @@ _HELP = """Call model services straight at their instances, on any cloud.
 Examples:
   directlane demo                                  see it work, with two emulated clouds
   directlane check -c directlane.toml              is this configuration right?
+  directlane doctor -c directlane.toml             why do calls not get through?
   directlane endpoints -c directlane.toml          who serves, and how are they doing?
   directlane call -c directlane.toml scorecard -d @request.json
 
@@ -113,6 +115,7 @@ def app(ctx: click.Context, *, verbose: bool) -> None:
 for _command in (
     demo,
     check,
+    doctor,
     endpoints,
     call,
     providers,

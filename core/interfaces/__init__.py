@@ -17,6 +17,7 @@ from .discovery import (
     Upkeep,
 )
 from .emulator import ControlFault, Emulator, Instance
+from .finding import Finding, Level
 from .plain_servers import PlainServersProvider, TokenScheme, authorization
 from .provider import PLAIN_WIRE, Provider, ProviderFacts, Sign, Wire, http_verdict
 from .store import Lease, Permit, Saved, Store, StoreRefused, StoreUnavailable
@@ -40,8 +41,10 @@ __all__ = [
     "Discovery",
     "EmptyAnswer",
     "Emulator",
+    "Finding",
     "Instance",
     "Lease",
+    "Level",
     "Load",
     "LocalQuery",
     "Member",

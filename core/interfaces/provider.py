@@ -19,6 +19,7 @@ from ..message import Headers, Request
 from ..outcome import FAIL, OK, Outcome, Verdict, back_off, retry_elsewhere
 from ..retry_after import retry_after
 from .discovery import Discovery, RateBudget, Upkeep
+from .finding import Finding
 
 __all__ = ["PLAIN_WIRE", "Provider", "ProviderFacts", "Sign", "Wire", "http_verdict"]
 
@@ -109,6 +110,14 @@ class Provider(BaseModel, ABC):
         Default: `http_verdict`.
         """
         return http_verdict(outcome)
+
+    def advise(self, finding: Finding) -> str | None:
+        """What people of this cloud should know about a finding of `directlane doctor`: where to look in its console,
+        which of its rules is behind it. One or two sentences, shown below the finding's own words. Asked for findings
+        about this route that are not OK. Default: None, nothing to add.
+        """
+        del finding
+        return None
 
     def budgets(self) -> tuple[RateBudget, ...]:
         """The rate budgets that this route's discovery spends from. Default: none."""

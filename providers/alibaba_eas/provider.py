@@ -22,8 +22,9 @@ from ...core.codings.packers import PackKind, packer
 from ...core.endpoint import Endpoint
 from ...core.fields import Duration, Secret
 from ...core.fields.secret import SecretContext
-from ...core.interfaces import Discovery, Provider, ProviderFacts, RateBudget, Upkeep, Wire
+from ...core.interfaces import Discovery, Finding, Provider, ProviderFacts, RateBudget, Upkeep, Wire
 from ...core.outcome import Outcome, Verdict
+from .advice import advice
 from .auth import Scheme, fixed_headers, make_sign
 from .control_plane import AddressKind, ControlPlane, InstanceSource
 from .credentials import Credential, KeySource, key_source
@@ -328,6 +329,10 @@ class AlibabaEasProvider(Provider):
     def classify(self, outcome: Outcome) -> Verdict:
         """What a status of PAI-EAS means."""
         return verdict(outcome, renews_token=self._token is not None)
+
+    def advise(self, finding: Finding) -> str | None:
+        """See `advice`."""
+        return advice(finding, is_direct=self.access == "direct")
 
     def budgets(self) -> tuple[RateBudget, ...]:
         """Our own limits, since the vendor states none."""

@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from ...core.endpoint import Endpoint
-from ...core.interfaces import Provider, ProviderFacts, RateBudget, Wire
+from ...core.interfaces import Finding, Provider, ProviderFacts, RateBudget, Wire
 from ...core.message import Headers
 from ...core.outcome import Outcome, Verdict
+from .advice import advice
 from .auth import gateway_wire
 from .credentials import (
     AgencyCredential,
@@ -219,6 +220,10 @@ class HuaweiModelArtsProvider(Provider):
         if self.access == "direct":
             return direct_verdict(outcome)
         return gateway_verdict(outcome, renews=self._users.users[0].renews)
+
+    def advise(self, finding: Finding) -> str | None:
+        """See `advice`."""
+        return advice(finding, is_direct=self.access == "direct")
 
     def budgets(self) -> tuple[RateBudget, ...]:
         """Huawei's limits for the endpoint list: of each user, and of the account. None in gateway mode."""

@@ -26,6 +26,7 @@ def test_the_version_is_told() -> None:
 COMMANDS = (
     "demo",
     "check",
+    "doctor",
     "endpoints",
     "call",
     "providers",
