@@ -258,7 +258,9 @@ class _Reader:
         if settings is None or provider is None:
             return None
         name = settings.name or f"{model.kind}-{index + 1}"
-        return RoutePlan(name, provider, settings.weight, settings.tier, settings.mirror)
+        origin = self._registry.origins.get(("provider", model.kind))
+        of = origin.distribution if origin is not None else None
+        return RoutePlan(name, provider, settings.weight, settings.tier, settings.mirror, of)
 
     def _named(
         self, what: str, known: Mapping[str, type[BaseModel]], service: _Table, service_path: KeyPath, default: str

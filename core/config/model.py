@@ -213,13 +213,17 @@ class PluginSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class RoutePlan:
-    """One way to a service: a provider and its place among the others."""
+    """One way to a service: a provider and its place among the others.
+
+    `origin` is the distribution that brought the provider, with its version; None if that is not known.
+    """
 
     name: str
     provider: Provider
     weight: int = 1
     tier: int = 0
     mirror: float = 0.0
+    origin: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

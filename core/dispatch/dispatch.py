@@ -18,7 +18,7 @@ from random import Random
 
 from ..clock import Clock
 from ..config.model import CallSettings
-from ..errors import Phase, PluginError
+from ..errors import DirectlaneError, Phase, PluginError
 from ..interfaces.transport import Timeouts
 from ..message import Reply
 from ..outcome import Action, Outcome, Verdict
@@ -26,6 +26,7 @@ from ..pool.statistics import Lease
 from ..resilience.hedging import Hedging
 from ..resilience.retry_budget import RetryBudget
 from ..resilience.slots import End
+from .blame import blame
 from .call import Attempt, Call, Effect, GiveUp, Reauthenticate, Sent, Wait
 from .deadline_header import with_deadline
 from .gate import Choice, SlotGate, SlotLease, note_load
@@ -196,10 +197,13 @@ class Dispatcher:
                 request = with_deadline(request, self._deadline_header, left)
         try:
             request = member.lane.complete(request, self._clock)
-        except BaseException:
+        except BaseException as error:
             if lease is not None:
                 lease.release()
-            raise
+            # A `ValueError` is the agreed way for a signature to refuse a body.
+            if isinstance(error, ValueError | DirectlaneError) or not isinstance(error, Exception):
+                raise
+            raise blame(member.lane.route.plan, "prepare a request", error) from error
         timeouts = Timeouts(min(settings.connect_timeout, total), total, call.may_repeat, gap)
         if lease is None:
             return Attempt(member, Lease(member.load, now, call.size), request, timeouts, number)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import PluginError
 from ..outcome import OK, Outcome, Verdict, retry_elsewhere
+from .blame import blame
 from .route import Route
 
 __all__ = ["judge"]
@@ -25,8 +25,4 @@ def judge(route: Route, outcome: Outcome) -> Verdict:
     try:
         return route.provider.classify(outcome)
     except Exception as error:
-        kind = route.provider.kind
-        raise PluginError(
-            f"provider {kind!r} failed to classify an answer: {type(error).__name__}\nNext: report this to its author.",
-            plugin=kind,
-        ) from error
+        raise blame(route.plan, "classify an answer", error) from error

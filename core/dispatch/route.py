@@ -8,23 +8,26 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ..clock import Clock
 from ..config.model import RoutePlan, ServicePlan
 from ..discovery.belief import Belief
 from ..discovery.hub import DiscoveryHub, Subscription
 from ..endpoint import Endpoint
-from ..errors import InvalidRequestError, PluginError
+from ..errors import DirectlaneError, InvalidRequestError, PluginError, headline
 from ..interfaces.provider import Provider, Sign
 from ..interfaces.store import Store
 from ..load_report import ASK_FOR_REPORT
 from ..message import Headers, Request
 from ..pool.pool import EndpointView, Pool, PoolMember
+from .blame import blame, blame_plugin
 
 __all__ = ["Lane", "Route", "RouteMember"]
 
 _log = logging.getLogger("directlane.dispatch")
+
+_T = TypeVar("_T")
 
 _DOUBT = 1.0
 """Seconds for which a call that was tried on a route goes elsewhere after a connection there could not be opened."""
@@ -130,6 +133,7 @@ class Route:
         self.ended_at = math.inf
         """When it was released, on the monotonic clock."""
         self.provider: Provider = plan.provider
+        self._balancer = service.balancer.kind
         self.pool: Pool[Lane] = Pool(
             service.balancer,
             self._lane,
@@ -148,7 +152,7 @@ class Route:
         self._taking = threading.Lock()
         self._endpoints: tuple[Endpoint, ...] = ()
         self._is_kept = False
-        name, settings, upkeep = f"{service.name}/{plan.name}", service.discovery, plan.provider.upkeep()
+        name, settings, upkeep = f"{service.name}/{plan.name}", service.discovery, _asked(plan, plan.provider.upkeep)
         self.upkeep: Subscription | None = None
         """Keeps fresh what its calls need; None if they need nothing."""
         if upkeep is None:
@@ -157,7 +161,7 @@ class Route:
             self.upkeep = hub.keep(name, upkeep, settings, self._kept, store)
         try:
             self.subscription: Subscription = hub.subscribe(
-                name, plan.provider.discovery(), settings, self._take, store
+                name, _asked(plan, plan.provider.discovery), settings, self._take, store
             )
         except BaseException:
             if self.upkeep is not None:
@@ -209,14 +213,20 @@ class Route:
         try:
             self.pool.update(self._endpoints)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the poller serves others too
-            text = f"provider {self.provider.kind!r} cannot use its endpoints: {type(error).__name__}: {error}"
-            _log.error("%s: %s", self.name, text)
-            self.fault = PluginError(text, plugin=self.provider.kind)
+            self.fault = error if isinstance(error, PluginError) else self._blame_balancer(error)
+            _log.error("%s: %s", self.name, headline(self.fault))
         else:
             self.fault = None
 
+    def _blame_balancer(self, error: Exception) -> PluginError:
+        """What the pool runs besides the provider is the balancer."""
+        return blame_plugin(f"balancer {self._balancer!r}", self._balancer, None, "build a picker", error)
+
     def _lane(self, endpoint: Endpoint) -> Lane:
-        wire = self.provider.wire(endpoint)
+        try:
+            wire = self.provider.wire(endpoint)
+        except Exception as error:
+            raise blame(self.plan, "say what calls to an endpoint look like", error) from error
         prefix = endpoint.base_path + wire.prefix
         headers = wire.headers + self._asks
         names = frozenset(name.lower() for name, _ in headers)
@@ -305,3 +315,17 @@ class Route:
         self.subscription.release()
         if self.upkeep is not None:
             self.upkeep.release()
+
+
+def _asked(plan: RoutePlan, make: Callable[[], _T]) -> _T:
+    """What a provider makes for a route.
+
+    Raises:
+        PluginError: It failed, with an error that is not one of ours.
+    """
+    try:
+        return make()
+    except DirectlaneError:
+        raise
+    except Exception as error:
+        raise blame(plan, "begin its discovery", error) from error
