@@ -24,5 +24,5 @@ def judge(route: Route, outcome: Outcome) -> Verdict:
         return OK if outcome.fault is None else retry_elsewhere(may_have_run=True)
     try:
         return route.provider.classify(outcome)
-    except Exception as error:
-        raise blame(route.plan, "classify an answer", error) from error
+    except Exception as mistake:
+        raise blame(route.plan, "classify an answer", mistake) from mistake

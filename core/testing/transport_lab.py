@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import socket
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import pytest
 
 from ..emulation.exchange import Ending, ServerReply, ServerRequest
 from ..endpoint import Endpoint
 from ..interfaces.transport import Transport
 from ..message import Request
 
-__all__ = ["Scripted", "ServerAnswer", "TransportLab", "socket_lab"]
+__all__ = ["Scripted", "ServerAnswer", "TransportLab", "mark_if_async", "socket_lab"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +90,11 @@ def closed_port() -> Generator[int]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
+
+
+def mark_if_async(case: type) -> None:
+    """Let anyio's pytest plug-in run the async tests of a case. Not at import: with strict markers, who does not have
+    that plug-in and tests something else could not import the kit.
+    """
+    if any(inspect.iscoroutinefunction(getattr(case, name)) for name in dir(case) if name.startswith("test_")):
+        case.pytestmark = [pytest.mark.anyio]  # type: ignore[attr-defined]  # pytest reads it

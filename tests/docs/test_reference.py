@@ -77,7 +77,9 @@ def test_the_readme_has_the_lines_that_others_run() -> None:
 
 
 def test_the_faults_that_a_page_names_exist() -> None:
-    table = re.findall(r"^\| `(\w+).*?` \|", _page("how-to/tests-with-emulators.md").text.partition("## As pytest")[0], re.MULTILINE)
+    table = re.findall(
+        r"^\| `(\w+).*?` \|", _page("how-to/tests-with-emulators.md").text.partition("## As pytest")[0], re.MULTILINE
+    )
     faults = {name for name in table if name != "set_fault" and not name.endswith("Emulator")}
     assert {"NONE", "HANG", "Status"} <= faults
     assert faults <= set(emulation.__all__)

@@ -22,7 +22,7 @@ from ...errors import Phase, PluginError, TransportError
 from ...interfaces.transport import AsyncChannel, Timeouts, Transport
 from ...message import Request, header
 from ..settings_rules import check_schema, check_strict, refused
-from ..transport_lab import ServerAnswer, TransportLab, socket_lab
+from ..transport_lab import ServerAnswer, TransportLab, mark_if_async, socket_lab
 
 __all__ = ["AsyncTransportContract"]
 
@@ -39,9 +39,11 @@ async def _channel_to(lab: TransportLab, endpoint: Endpoint | None = None) -> As
         await channel.aclose()
 
 
-@pytest.mark.anyio
 class AsyncTransportContract:
     """The contract of `Transport` and `AsyncChannel`, as tests."""
+
+    def __init_subclass__(cls) -> None:
+        mark_if_async(cls)
 
     has_this_side: ClassVar[bool] = True
     """Whether it can send from async code. If not, all that is tried is that it refuses when it is opened."""
