@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
+import threading
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
@@ -21,6 +23,7 @@ from typing import TypeVar
 from ..clock import Clock
 from ..interfaces.store import Lease, Permit, Store, StoreUnavailable
 from .alone import AloneLedger
+from .saved_list import question_name
 from .store_worker import Blocking, StoreWorker
 
 __all__ = ["HOLD_MARGIN", "Place", "Signal", "StoreLink"]
@@ -43,6 +46,7 @@ _COUNTED = 60.0
 _LOOK_AGAIN = 1.0
 _ANNOUNCING = 2.0
 _LAST_WORD = 0.4
+_SURE = _PATIENCE + _LOOK_AGAIN + 1.0
 
 
 class Signal:
@@ -94,6 +98,7 @@ class StoreLink:
         """Who this process is in the store. A child process has a link of its own, and so another name."""
         self.trouble: StoreUnavailable | None = None
         """Why the store does not answer; None while it does."""
+        self._tried_at = -math.inf
         self._counts: deque[tuple[float, int]] = deque()
         self.alone = AloneLedger(hold, random)
         self.accepted: set[Hashable] = set()
@@ -102,6 +107,8 @@ class StoreLink:
         """Who waits for a place in a rate limit, in the order of arrival; see `shared_budget`."""
         self.changed = Signal()
         """Fired when the store is lost or found, and when somebody leaves the line."""
+        self._names: dict[Hashable, str | None] = {}
+        self._naming = threading.Lock()
         self._worker: Blocking = worker if worker is not None else StoreWorker()
         self._watchers: dict[Callable[[], None], None] = {}
 
@@ -112,8 +119,17 @@ class StoreLink:
 
     @property
     def attending(self) -> int | None:
-        """How many processes share the store: the most that it said lately. None if it never said."""
-        return max((count for _, count in self._counts), default=None)
+        """How many processes share the store: the most that it said lately. None if nobody knows.
+
+        The first count says little: those who began at the same time had not said yet that they are there.
+        """
+        return max(count for _, count in self._counts) if len(self._counts) > 1 else None
+
+    @property
+    def is_surely_lost(self) -> bool:
+        """Whether the store did not answer a moment ago. A process that stood still for a while must look again first:
+        the others may have found it long since."""
+        return self.trouble is not None and self.clock.monotonic() - self._tried_at < _SURE
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called when the store is lost, and when it is back."""
@@ -134,6 +150,13 @@ class StoreLink:
         if self.trouble is not None:
             raise StoreUnavailable(str(self.trouble))
         return await self._ask(work, _PATIENCE)
+
+    def name_of(self, identity: Hashable) -> str | None:
+        """`question_name`, worked out once. Some 50 ms of work, on purpose: not for an event loop."""
+        with self._naming:
+            if identity not in self._names:
+                self._names[identity] = question_name(identity)
+            return self._names[identity]
 
     async def last_word(self, work: Callable[[Store], object]) -> None:
         """Tell the store something on the way out: soon or never."""
@@ -159,6 +182,7 @@ class StoreLink:
             trouble = StoreUnavailable(f"no answer within {limit:g} s")
         except Exception as error:  # noqa: BLE001 - a store is a plug-in; the text of its error may quote a secret
             trouble = StoreUnavailable(f"it failed with {type(error).__name__}")
+        self._tried_at = self.clock.monotonic()
         self._lost(trouble)
         raise StoreUnavailable(str(trouble)) from None
 

@@ -25,6 +25,7 @@ __all__ = ["SharedBudgetKeeper", "Superseded", "stored_name", "throttle_name", "
 _LATEST = 1.5
 """Seconds within which a permit must be there, or it is not used; less than `HOLD_MARGIN`."""
 
+_LOOK = 0.2
 LONGEST_THROTTLE = 600.0
 """Seconds: a control plane that asks for more is asked again all the same."""
 
@@ -110,7 +111,7 @@ class SharedBudgetKeeper:
                     await self._link.changed.wait(1.0)
                     continue
                 got = await self._try(budgets)
-                if not isinstance(got, float):
+                if isinstance(got, tuple):
                     return got
                 await self._link.changed.wait(min(got, 1.0))
         finally:
@@ -127,7 +128,11 @@ class SharedBudgetKeeper:
                 return max(got, 0.001)
             reservation = got
         if not link.is_up:
-            return None, reservation
+            if link.is_surely_lost:
+                return None, reservation
+            if reservation is not None:
+                link.alone.cancel(reservation)
+            return _LOOK
         try:
             taken = await self._take(budgets)
         except BaseException as error:

@@ -29,7 +29,7 @@ from .local import LocalRunner
 from .pace import Pace
 from .poller import Poller, Wishes
 from .publication import Publication, pack, unpack
-from .saved_list import SavedListUnreadable, pack_list, question_name, unpack_list
+from .saved_list import SavedListUnreadable, pack_list, unpack_list
 from .shared_budget import SharedBudgetKeeper, Superseded, stored_name, throttle_name, throttled_for
 from .shared_credential import REFUSED_FOR, SharedCredential
 from .shared_question import LEASE, Chore, Role, SharedQuestion
@@ -58,12 +58,11 @@ async def run_shared(poller: Poller, link: StoreLink, tls: ssl.SSLContext, local
     discovery = poller.discovery
     is_local = isinstance(discovery, MayBeLocal) and discovery.is_local
     credential: Hashable | None = discovery.credential if isinstance(discovery, HasCredential) else None
-    # Some 50 ms of work each, on purpose; see `question_name`.
     loop = asyncio.get_running_loop()
-    name = None if is_local else await loop.run_in_executor(None, question_name, discovery.identity)
+    name = None if is_local else await loop.run_in_executor(None, link.name_of, discovery.identity)
     secret = None
     if credential is not None:
-        secret = await loop.run_in_executor(None, question_name, ("credential", credential))
+        secret = await loop.run_in_executor(None, link.name_of, ("credential", credential))
     polling = SharedPolling(poller, link, name, secret, random)
     asker = Asker(discovery.identity, tls, polling.keeper, local, poller.settings.timeout)
     try:
@@ -114,12 +113,16 @@ class SharedPolling:
         self._poller.on_wish = self._wishes.from_any_thread()
         self._link.watch(self._store_changed)
         self._store_changed()
+        # No task group: what breaks here is to be told as it is, not in a group.
+        both = [asyncio.ensure_future(self._do_chores()), asyncio.ensure_future(self._ask_when_due(asker))]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                chores = tasks.create_task(self._do_chores())
-                await self._ask_when_due(asker)
-                chores.cancel()
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
+            for one in done:
+                one.result()
         finally:
+            for one in both:
+                one.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
             self._link.unwatch(self._store_changed)
             await self._leave()
 
