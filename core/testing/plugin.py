@@ -66,9 +66,8 @@ class _Reporter:
         told = next((value for name, value in report.user_properties if name == _PROPERTY), None)
         if told is None or (report.when != "call" and report.passed):
             return
-        case, contract, about, capabilities = cast("tuple[str, str, str, list[str]]", told)
+        case, rule, contract, about, capabilities = cast("tuple[str, str, str, str, list[str]]", told)
         shown = self._report.cases.setdefault(case, Shown(case, contract, about, tuple(capabilities)))
-        rule = report.nodeid.rpartition("::")[2]
         if report.skipped:
             longrepr = report.longrepr
             reason = str(longrepr[2]) if isinstance(longrepr, tuple) else ""
@@ -96,8 +95,8 @@ class _Reporter:
                 Path(path).write_text(make(), "utf-8")
 
 
-def _about(item: pytest.Item) -> tuple[str, str, str, list[str]] | None:
-    """Case, contract, name and capabilities of a contract test; None for every other test."""
+def _about(item: pytest.Item) -> tuple[str, str, str, str, list[str]] | None:
+    """Case, rule, contract, name and capabilities of a contract test; None for every other test."""
     case = cast("type | None", getattr(item, "cls", None))
     if case is None:
         return None
@@ -111,7 +110,8 @@ def _about(item: pytest.Item) -> tuple[str, str, str, list[str]] | None:
         facts = getattr(model, "facts", None)
         claims = cast("frozenset[str]", getattr(facts, "capabilities", frozenset[str]()))
     name = f"{getattr(model, 'kind', '')} {case.__name__}".strip()
-    return f"{item.nodeid.rpartition('::')[0]}", found[0], name, sorted(claims)
+    # Not cut out of the node id: a parameter may be an IPv6 address, with `::` in it.
+    return f"{item.nodeid.partition('::')[0]}::{case.__qualname__}", item.name, found[0], name, sorted(claims)
 
 
 def _is_ours(base: type) -> bool:

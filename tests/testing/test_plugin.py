@@ -49,7 +49,7 @@ def _pytest(folder: Path, *arguments: str, text: str = CASE) -> subprocess.Compl
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 def test_report_and_badge_say_what_was_shown(tmp_path: Path, workers: tuple[str, ...]) -> None:
     files = (f"--directlane-report={tmp_path / 'r.json'}", f"--directlane-badge={tmp_path / 'b.svg'}")
-    select = ("-k", "success or failure_is or renewed or somebody")
+    select = ("-k", "success or failure_is or renewed or somebody or nobody_can_call")
     ran = _pytest(tmp_path, "-p", "directlane.testing.plugin", *files, *select, *workers)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     report = json.loads((tmp_path / "r.json").read_text("utf-8"))
