@@ -24,7 +24,7 @@ from ..interfaces.sharing import HasCredential, MayBeLocal
 from ..interfaces.store import Lease, Saved, StoreUnavailable
 from .asking import Asker
 from .belief import Belief
-from .link import StoreLink
+from .link import HOLD_MARGIN, StoreLink
 from .local import LocalRunner
 from .pace import Pace
 from .poller import Poller, Wishes
@@ -247,7 +247,7 @@ class SharedPolling:
     def _heard(self, told: Publication, published_at: float) -> Belief:
         poller = self._poller
         before = after = poller.belief
-        if told.body:
+        if told.body and (not told.error or self._is_newer(published_at - told.list_age)):
             if self._list is None or self._list[0] != told.body:
                 self._list = (told.body, unpack_list(told.body))
             after = poller.judge(self._list[1], published_at - told.list_age)
@@ -266,6 +266,11 @@ class SharedPolling:
             failures_in_row=before.failures_in_row + 1,
             error=failure,
         )
+
+    def _is_newer(self, list_at: float) -> bool:
+        """Whether the list that a process kept through a failure is surely newer than ours, which may be our own."""
+        confirmed_at = self._poller.belief.confirmed_at
+        return confirmed_at is None or list_at - self._poller.settings.timeout - HOLD_MARGIN >= confirmed_at
 
     def _believe(self, after: Belief, *, goes_on: bool = False) -> None:
         before = self._poller.belief
