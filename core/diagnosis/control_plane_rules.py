@@ -288,7 +288,8 @@ def budget_kept(
         f"{format_duration(interval)} spends {per_window:g}"
     )
     if is_shared:
-        among = f"; {processes} other process{'es' * (processes != 1)} share it" if processes is not None else ""
+        words = "1 other process shares it" if processes == 1 else f"{processes} other processes share it"
+        among = f"; {words}" if processes is not None else ""
         return Finding(Level.OK, "budget", "budget-shared", budget.name, found + among)
     if enough >= _SCARCE:
         return Finding(Level.OK, "budget", "budget-ample", budget.name, f"{found}: enough for {enough} processes")

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Protocol
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ..clock import Clock
 from ..discovery.asking import Asker
 from ..discovery.conversation import GO_ON, plugin_failure, steps_of
+from ..discovery.shared_budget import stored_name
 from ..endpoint import Snapshot
 from ..errors import DiscoveryError, Phase, TransportError
 from ..interfaces.discovery import Conversation, Discovery, LocalQuery, NextPiece, PollContext, Query, RateBudget
@@ -88,10 +89,11 @@ class CarefulKeeper:
     async def _permit(self, budgets: tuple[RateBudget, ...]) -> Permit | None:
         if self._store is None:
             return None
+        stored = [replace(budget, name=stored_name(budget.name)) for budget in budgets]
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                got = await asyncio.to_thread(self._store.take, budgets, _HOLD)
+                got = await asyncio.to_thread(self._store.take, stored, _HOLD)
             except StoreUnavailable:
                 return None  # the store's own line says so
             if isinstance(got, Permit):

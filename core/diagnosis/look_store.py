@@ -7,14 +7,12 @@ import stat
 import time
 from pathlib import Path
 
+from ..discovery.link import FLEET
 from ..interfaces.discovery import RateBudget
 from ..interfaces.finding import Finding, Level
 from ..interfaces.store import Lease, Permit, Store, StoreRefused, StoreUnavailable
 
-__all__ = ["FLEET", "look_at_store", "processes_of"]
-
-FLEET = "fleet"
-"""The name under which the processes that share a store say that they are there."""
+__all__ = ["look_at_store", "processes_of"]
 
 _BUDGET = RateBudget("doctor", 1000, 1.0)
 
@@ -40,7 +38,7 @@ def look_at_store(store: Store | None) -> list[Finding]:
     except Exception as error:  # noqa: BLE001 - a store is a plug-in; the text of its error may quote a secret
         return [_trouble(place, "store-failed", f"it failed with {type(error).__name__}", "a mistake in its plug-in")]
     seconds = time.monotonic() - start
-    found = f"answers; {others} process{'es' * (others != 1)} share it now"
+    found = "answers; 1 process shares it now" if others == 1 else f"answers; {others} processes share it now"
     return [Finding(Level.OK, "store", "store-well", place, found, seconds=seconds), *_modes(store)]
 
 

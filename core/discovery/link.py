@@ -26,7 +26,7 @@ from .alone import AloneLedger
 from .saved_list import question_name
 from .store_worker import Blocking, StoreWorker
 
-__all__ = ["HOLD_MARGIN", "Place", "Signal", "StoreLink"]
+__all__ = ["FLEET", "HOLD_MARGIN", "Place", "Signal", "StoreLink"]
 
 _log = logging.getLogger("directlane.discovery")
 
@@ -38,8 +38,10 @@ Place = tuple[frozenset[str], object]
 HOLD_MARGIN = 2.0
 """Seconds that are added to the limit of a query: the store must not think that it is over before it is."""
 
+FLEET = "fleet"
+"""The name under which the processes that share a store say that they are there."""
+
 _PATIENCE = 3.0
-_FLEET = "fleet"
 _BEAT = 2.0
 _PRESENCE = 10.0
 _COUNTED = 60.0
@@ -242,7 +244,7 @@ class StoreLink:
 def _present(store: Store, holder: str, paid: list[tuple[str, ...]]) -> int:
     for names in paid:
         store.settle(Permit(secrets.token_hex(8), names))
-    return store.attend(_FLEET, holder, _PRESENCE)
+    return store.attend(FLEET, holder, _PRESENCE)
 
 
 def _announced(store: Store, name: str, holder: str, data: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 from doctor_lab import examined, one_route
 
+from directlane import Client, load_data
+from directlane.core.discovery.link import FLEET
 from directlane.core.emulation import HANG
 from directlane.core.interfaces.emulator import ControlFault
 from directlane.providers.alibaba_eas.emulator import EasEmulator
@@ -224,3 +228,17 @@ def test_instance_of_a_cloud_that_hangs_is_told(eas: EasEmulator, tmp_path: Path
     eas.instances[0].set_fault(HANG)
     told = look(eas, tmp_path, timeout="500ms")
     assert told.one("http-timeout")["about"] == f"{eas.instances[0].host}:{eas.instances[0].port}"
+
+
+def test_processes_that_share_the_store_are_counted(modelarts: ModelArtsEmulator, tmp_path: Path) -> None:
+    place = f"sqlite:{tmp_path}/run/s"
+    text = one_route(modelarts.route(), top={"store": place})
+    config = load_data(tomllib.loads(text), source="test", environment=modelarts.environment)
+    with Client(config) as client:
+        assert client.service("scorecard").send(b"1").ok
+        assert config.store is not None
+        deadline = time.monotonic() + 30
+        while config.store.attend(FLEET, "test", 0.001) < 2:
+            assert time.monotonic() < deadline, "the client does not say that it is there"
+        told = examined(text, tmp_path, **modelarts.environment)
+    assert told.one("store-well")["found"] == "answers; 1 process shares it now"
