@@ -111,11 +111,11 @@ class HashPicker:
         self, members: Sequence[Member], order: _Order | None, factor: float | None, random: Random, missing: Tally
     ) -> None:
         self._members = tuple(members)
-        self.order = order
+        self.order: _Order | None = order
         self._first = None if order is None else order.first
         self._bound = Bound(self._members, [member.weight for member in members], factor)
         self._draw = random.getrandbits
-        self.missing = missing
+        self.missing: Tally = missing
         """Picks without a key so far, by this picker and those before it."""
 
     def pick(self, info: PickInfo) -> Member | None:

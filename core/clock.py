@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 __all__ = ["SYSTEM_CLOCK", "Clock", "SystemClock"]
 
@@ -26,8 +26,8 @@ class SystemClock:
     __slots__ = ()
 
     # Bound straight to the C functions: these are called on the path of every call.
-    monotonic = staticmethod(time.monotonic)
-    unix = staticmethod(time.time)
+    monotonic: ClassVar[staticmethod[[], float]] = staticmethod(time.monotonic)
+    unix: ClassVar[staticmethod[[], float]] = staticmethod(time.time)
 
     def __repr__(self) -> str:
         return "SystemClock()"

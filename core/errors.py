@@ -131,7 +131,7 @@ class ConfigError(DirectlaneError):
 
     def __init__(self, source: str, problems: Sequence[ConfigProblem]) -> None:
         self.source = source
-        self.problems = tuple(problems)
+        self.problems: tuple[ConfigProblem, ...] = tuple(problems)
         super().__init__("\n".join(self._lines()))
 
     def _lines(self) -> list[str]:
@@ -173,7 +173,7 @@ class UnknownServiceError(DirectlaneError):
         hint = f"Did you mean {nearest!r}?" if nearest else f"Known services: {', '.join(known)}."
         super().__init__(f"the configuration has no service {name!r}\nNext: {hint}")
         self.name = name
-        self.known = tuple(known)
+        self.known: tuple[str, ...] = tuple(known)
 
 
 class InvalidRequestError(DirectlaneError, ValueError):
@@ -312,7 +312,7 @@ class CallError(DirectlaneError):
     ) -> None:
         super().__init__(message)
         self.service = service
-        self.attempts = tuple(attempts)
+        self.attempts: tuple[AttemptRecord, ...] = tuple(attempts)
         self.list_age = list_age
         self.elapsed = elapsed
         self.retries_left = retries_left

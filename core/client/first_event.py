@@ -41,7 +41,7 @@ class FirstEvent:
         # What is still compressed cannot be read here.
         self._is_event_stream = media_type == "text/event-stream" and coding == "identity"
         self._text = b""
-        self.is_there = False
+        self.is_there: bool = False
         self.fault: str | None = None
 
     def feed(self, piece: bytes) -> None:

@@ -12,7 +12,7 @@ from ..config.model import CallSettings
 from ..dispatch.call import NOBODY, Call
 from ..message import Content, Headers, Request, headers_from
 from ..syntax import check_headers, check_method, check_target
-from .affinity import affinity_from
+from .affinity import Affinity, affinity_from
 
 __all__ = ["Intake"]
 
@@ -43,7 +43,7 @@ class Intake:
         self._timeout = settings.timeout
         self._stream_timeout = settings.stream_timeout
         self._repeatable = settings.repeatable
-        self.affinity = affinity_from(settings.affinity)
+        self.affinity: Affinity | None = affinity_from(settings.affinity)
         """Reads the key of a call that brings none; None if the service has no such setting."""
 
     def call(

@@ -48,8 +48,8 @@ class EndpointLease:
     def __init__(self, attempt: Attempt) -> None:
         self.endpoint: Endpoint = attempt.member.endpoint
         self.headers: Headers = attempt.request.headers
-        self.connect_timeout = attempt.timeouts.connect
-        self.attempt = attempt.number
+        self.connect_timeout: float = attempt.timeouts.connect
+        self.attempt: int = attempt.number
         self._held = attempt
         self._started_at = time.monotonic()
         self._is_connecting = False

@@ -25,7 +25,7 @@ class NotYet(Exception):
 
     def __init__(self, wait: Wait) -> None:
         super().__init__(str(wait.cause))
-        self.seconds = wait.seconds
+        self.seconds: float = wait.seconds
 
 
 def pause_of(error: Exception) -> float | bool:

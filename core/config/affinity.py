@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -34,7 +34,7 @@ _Pointer = Annotated[str, AfterValidator(_checked_pointer)]
 class PromptPrefix(BaseModel):
     """The beginning of a prompt as a key, so that calls which share it find the same cache."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     pointer: _Pointer = Field(
         default="/messages", description="JSON pointer to the prompt: a text, or a list of messages."
@@ -46,7 +46,7 @@ class PromptPrefix(BaseModel):
 class AffinitySettings(BaseModel):
     """Where the affinity key of a call comes from, unless the caller gives one. Exactly one source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     header: _Token | None = Field(default=None, description="A header field of the request, such as X-User.")
     cookie: _Token | None = Field(default=None, description="A cookie of the request.")

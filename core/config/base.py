@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -23,4 +23,4 @@ PositiveDuration = Annotated[Duration, AfterValidator(_above_zero)]
 class Settings(BaseModel):
     """A table of a configuration file: unknown keys are mistakes, and no value stands in an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

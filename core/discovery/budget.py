@@ -87,7 +87,7 @@ class _Entry:
     __slots__ = ("ended_at",)
 
     def __init__(self) -> None:
-        self.ended_at = math.inf
+        self.ended_at: float = math.inf
 
 
 class Reservation:

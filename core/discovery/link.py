@@ -96,18 +96,18 @@ class StoreLink:
     ) -> None:
         self.store = store
         self.clock = clock
-        self.holder = secrets.token_hex(8)
+        self.holder: str = secrets.token_hex(8)
         """Who this process is in the store. A child process has a link of its own, and so another name."""
         self.trouble: StoreUnavailable | None = None
         """Why the store does not answer; None while it does."""
         self._tried_at = -math.inf
         self._counts: deque[tuple[float, int]] = deque()
-        self.alone = AloneLedger(hold, random)
+        self.alone: AloneLedger = AloneLedger(hold, random)
         self.accepted: set[Hashable] = set()
         """Credentials that have served this process well."""
         self.line: list[Place] = []
         """Who waits for a place in a rate limit, in the order of arrival; see `shared_budget`."""
-        self.changed = Signal()
+        self.changed: Signal = Signal()
         """Fired when the store is lost or found, and when somebody leaves the line."""
         self._names: dict[Hashable, str | None] = {}
         self._naming = threading.Lock()

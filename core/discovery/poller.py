@@ -114,7 +114,7 @@ class Poller:
         self._clock = clock
         self._random = random
         self._listeners: list[Listener] = []
-        self.belief = Belief()
+        self.belief: Belief = Belief()
         self._fruitless = 0
         self.link: StoreLink | None = None
         """What the question is shared through with other processes; set by the hub."""

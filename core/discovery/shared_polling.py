@@ -92,8 +92,8 @@ class SharedPolling:
         self._clock: Clock = link.clock
         # Unlike that of other pollers of this process with the same question and other settings.
         self._holder = f"{link.holder}.{random.getrandbits(32):08x}"
-        self.question = SharedQuestion(self._clock.monotonic())
-        self.keeper = SharedBudgetKeeper(link, poller.settings.timeout, self._may_ask)
+        self.question: SharedQuestion = SharedQuestion(self._clock.monotonic())
+        self.keeper: SharedBudgetKeeper = SharedBudgetKeeper(link, poller.settings.timeout, self._may_ask)
         self._credential: SharedCredential | None = None
         if credential is not None:
             self._credential = SharedCredential(link, credential, self._holder, self._may_ask)

@@ -63,9 +63,9 @@ class Dispatcher:
         gate: SlotGate | None = None,
     ) -> None:
         self.service = service
-        self.routing = routing
+        self.routing: Routing = routing
         self.settings = settings
-        self.budget = RetryBudget(settings.retry_budget, clock) if budget is None else budget
+        self.budget: RetryBudget = RetryBudget(settings.retry_budget, clock) if budget is None else budget
         self._clock = clock
         self._random = random
         self._deadline_header = settings.deadline_header

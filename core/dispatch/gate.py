@@ -40,7 +40,7 @@ class SlotLease(Lease):
     def __init__(self, slots: Slots[SlotLease], member: RouteMember, started_at: float, size: float) -> None:
         super().__init__(member.load, started_at, size)
         self._slots = slots
-        self.member = member
+        self.member: RouteMember = member
         self.load: Load | None = None
         """What the attempt says of the endpoint's load, once it has ended."""
 
@@ -87,7 +87,7 @@ class SlotGate:
     def __init__(self, settings: SlotSettings, routing: Routing, clock: Clock) -> None:
         self.slots: Slots[SlotLease] = Slots(settings, clock)
         self.clock = clock
-        self.routing = routing
+        self.routing: Routing = routing
         self._watch()
 
     def _watch(self) -> None:

@@ -42,7 +42,7 @@ class Racing:
         self, hedging: Hedging, routing: Routing, budget: RetryBudget, clock: Clock, gate: SlotGate | None = None
     ) -> None:
         self._hedging = hedging
-        self.routing = routing
+        self.routing: Routing = routing
         self._budget = budget
         self._clock = clock
         self._gate = gate

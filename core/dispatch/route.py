@@ -125,12 +125,12 @@ class Route:
         random: Random,
         store: Store | None = None,
     ) -> None:
-        self.plan = plan
+        self.plan: RoutePlan = plan
         """What the configuration says. Another weight or tier comes by `move`."""
-        self.name = plan.name
+        self.name: str = plan.name
         self._watchers: tuple[Callable[[], None], ...] = ()
         self._doubted_at = -math.inf
-        self.ended_at = math.inf
+        self.ended_at: float = math.inf
         """When it was released, on the monotonic clock."""
         self.provider: Provider = plan.provider
         self._balancer = service.balancer.kind

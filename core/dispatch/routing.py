@@ -84,15 +84,15 @@ class Routing:
     """
 
     def __init__(self, routes: Iterable[Route], random: Random) -> None:
-        self.routes = tuple(routes)
+        self.routes: tuple[Route, ...] = tuple(routes)
         self._random = random
         self._weights = {route: float(route.weight) for route in self.routes}
         self._hashes = {route: RouteHash(route.name) for route in self.routes}
-        self.mirrors = tuple(route for route in self.routes if route.plan.mirror)
+        self.mirrors: tuple[Route, ...] = tuple(route for route in self.routes if route.plan.mirror)
         """Routes that get copies of calls, and no others."""
         mine = (route for route in self.routes if route.weight and not route.plan.mirror)
         serving = sorted(mine, key=lambda route: route.tier)
-        self.tiers = [list(tier) for _, tier in groupby(serving, key=lambda route: route.tier)]
+        self.tiers: list[list[Route]] = [list(tier) for _, tier in groupby(serving, key=lambda route: route.tier)]
         self._only = serving[0] if len(serving) == 1 else None
         self.retired: list[Route] = []
         """Routes that get no calls any more and are not closed yet; the shell's list, see `has_leaving`."""

@@ -81,5 +81,6 @@ def _say(answers: TextIO, message: object) -> None:
 if __name__ == "__main__":
     # Ctrl-C in a terminal reaches every process of the group; the parent decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent, sys.stdout = sys.stdout, sys.stderr  # a rule that prints must not talk to the parent
+    parent: TextIO = sys.stdout
+    sys.stdout = sys.stderr  # a rule that prints must not talk to the parent
     sys.exit(main(sys.stdin, parent))

@@ -64,7 +64,7 @@ class Secret:
 
     def __init__(self, value: str, reference: str | None = None) -> None:
         self._value = value
-        self.reference = reference
+        self.reference: str | None = reference
 
     def reveal(self) -> str:
         """The value. Call this only where it is sent or signed with."""

@@ -186,7 +186,7 @@ class BuildContext:
 class Balancer(BaseModel, ABC):
     """A balancing policy and its settings. Its fields are its configuration; third parties subclass it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: ClassVar[str]
     """The name in configuration files."""

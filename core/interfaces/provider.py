@@ -80,7 +80,7 @@ class Provider(BaseModel, ABC):
     The field names `provider`, `name`, `weight` and `tier` belong to the route and must not be used.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: ClassVar[str]
     """The name in configuration files."""

@@ -47,7 +47,7 @@ class Abort:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._end: Callable[[], None] | None = None
-        self.is_called = False
+        self.is_called: bool = False
 
     def watch(self, end: Callable[[], None]) -> None:
         """Say how to end the attempt; at once, if it is to end. `end` must be quick and must not raise."""
@@ -222,7 +222,7 @@ class AsyncChannel(ABC):
 class Transport(BaseModel, ABC):
     """A way of sending, and its settings. Its fields are its configuration; third parties subclass it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: ClassVar[str]
     """The name in configuration files."""

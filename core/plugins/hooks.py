@@ -36,8 +36,8 @@ newer version is reported as broken, with that reason; one that was made for an 
 hooks are known. Without this line nothing is compared.
 """
 
-hookspec = pluggy.HookspecMarker(GROUP)
-hookimpl = pluggy.HookimplMarker(GROUP)
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker(GROUP)
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker(GROUP)
 
 
 class MakeEmulator(Protocol):

@@ -82,14 +82,14 @@ class EndpointHealth:
 
     def __init__(self, of: PoolHealth, who: str, stats: EndpointStats, now: float) -> None:
         self._of = of
-        self.id = who
-        self.stats = stats
-        self.value = Health(now)
-        self.is_ill = False
+        self.id: str = who
+        self.stats: EndpointStats = stats
+        self.value: Health = Health(now)
+        self.is_ill: bool = False
         self.probe: Probe | None = None
-        self.attempts = 0
+        self.attempts: int = 0
         """Attempts until it was back."""
-        self.good = stats.good
+        self.good: int = stats.good
         """Successes of which the value knows."""
         self.came_at: float | None = None
         """When it began to come in slowly; None if it has its whole share."""

@@ -51,10 +51,10 @@ class PoolMember(Generic[T]):
     __slots__ = ("endpoint", "lane", "load", "weight")
 
     def __init__(self, endpoint: Endpoint, weight: float, load: EndpointStats, lane: T) -> None:
-        self.endpoint = endpoint
-        self.weight = weight
-        self.load = load
-        self.lane = lane
+        self.endpoint: Endpoint = endpoint
+        self.weight: float = weight
+        self.load: EndpointStats = load
+        self.lane: T = lane
 
     def __repr__(self) -> str:
         return f"<PoolMember {self.endpoint.id} weight {self.weight:g}, {self.load.open_calls} open>"
@@ -155,9 +155,9 @@ class Pool(Generic[T]):
         self._refresher: Refresher | None = None
         if timers is not None and every is not None:
             self._refresher = Refresher(every, self._renew, clock, timers)
-        self.size = 0
+        self.size: int = 0
         """How many endpoints may get calls: those that are listed with a weight above 0."""
-        self.healthy = 0
+        self.healthy: int = 0
         """How many of them are not known to fail. Where too many fail to eject all, those that stay count as failing:
         a tier with 0 here sends its calls elsewhere."""
 

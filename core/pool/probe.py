@@ -9,7 +9,7 @@ from typing import Protocol
 from ..load_report import LoadReport
 from ..outcome import Outcome, Verdict
 from ..resilience.ejection import Sign, sign_of
-from .statistics import EndpointStats, Figures
+from .statistics import EndpointStats, Figures, Lease
 
 __all__ = ["Probe", "ProbeStats"]
 
@@ -41,7 +41,7 @@ class Probe:
         self._patient = patient
         self._due = due
         self._tell = tell
-        self.passed = 0
+        self.passed: int = 0
         """Calls that could have gone elsewhere only with less room, and did not take it."""
 
     @property
@@ -75,7 +75,7 @@ class ProbeStats(EndpointStats):
 
     def __init__(self, real: EndpointStats, probe: Probe) -> None:
         super().__init__()
-        self.open = real.open
+        self.open: set[Lease] = real.open
         self._real = real
         self.probe: Probe | None = probe
 

@@ -35,9 +35,9 @@ class Lease:
     __slots__ = ("size", "started_at", "stats")
 
     def __init__(self, stats: EndpointStats, started_at: float, size: float = 1.0) -> None:
-        self.stats = stats
-        self.started_at = started_at
-        self.size = size
+        self.stats: EndpointStats = stats
+        self.started_at: float = started_at
+        self.size: float = size
         stats.open.add(self)
 
     def release(self) -> None:

@@ -40,7 +40,7 @@ class AdaptiveLimit:
         self._minimum = minimum
         self._maximum = maximum
         self._changed_at = self._lowered_at = -math.inf
-        self.now = start
+        self.now: int = start
         """The limit."""
 
     def learn(self, load: Load, used: int, started_at: float, ended_at: float) -> None:

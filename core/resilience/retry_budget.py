@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from itertools import count
 
 from ..clock import Clock
@@ -50,7 +51,7 @@ class RetryBudget:
     )
 
     def __init__(self, settings: RetryBudgetSettings, clock: Clock) -> None:
-        self.settings = settings
+        self.settings: RetryBudgetSettings = settings
         self._clock = clock
         self._lock = threading.Lock()
         self._calls = count()
@@ -59,7 +60,7 @@ class RetryBudget:
         self._seen_at = clock.monotonic()
         self._earned = 0.0
         self._reserve = float(settings.minimum)
-        self.call_came = self._calls.__next__
+        self.call_came: Callable[[], int] = self._calls.__next__
         """Count a call. Bound straight to the counter: it is on the path of every call."""
 
     def spend(self) -> bool:

@@ -113,10 +113,10 @@ class Ticket(Generic[S]):
     __slots__ = ("_wake", "came_at", "deadline", "end", "error", "order", "seeker", "slot")
 
     def __init__(self, seeker: Seeker[S], deadline: float, came_at: float, order: tuple[float, bool, int]) -> None:
-        self.seeker = seeker
-        self.deadline = deadline
-        self.came_at = came_at
-        self.order = order
+        self.seeker: Seeker[S] = seeker
+        self.deadline: float = deadline
+        self.came_at: float = came_at
+        self.order: tuple[float, bool, int] = order
         self.end: End | None = None
         self.slot: S | None = None
         self.error: Exception | None = None
@@ -177,7 +177,7 @@ class Slots(Generic[S]):
     """
 
     def __init__(self, settings: SlotSettings, clock: Clock) -> None:
-        self.settings = settings
+        self.settings: SlotSettings = settings
         self._clock = clock
         self._lock = threading.Lock()
         self._letters: deque[Callable[[], None]] = deque()

@@ -33,7 +33,7 @@ class Readiness:
     """
 
     def __init__(self) -> None:
-        self.is_connected = False
+        self.is_connected: bool = False
         self._lock = threading.Lock()
         self._question: threading.Event | None = None
         self._asked_at: float | None = None

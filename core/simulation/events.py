@@ -34,7 +34,7 @@ class Events:
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = count().__next__
         self._timers: dict[int, Callable[[], None] | None] = {}
-        self.now = 0.0
+        self.now: float = 0.0
 
     def monotonic(self) -> float:
         """Seconds since the start of the simulation."""

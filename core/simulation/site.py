@@ -39,12 +39,12 @@ class Call:
         key: bytes | None,
         size: float,
     ) -> None:
-        self.pool = pool
-        self.arrived = arrived
-        self.work = work
-        self.attempts = attempts
-        self.is_counted = is_counted
-        self.info = ANY if key is None and size == 1.0 else PickInfo(key=key, size=size)
+        self.pool: Pool[Site] = pool
+        self.arrived: float = arrived
+        self.work: float = work
+        self.attempts: int = attempts
+        self.is_counted: bool = is_counted
+        self.info: PickInfo = ANY if key is None and size == 1.0 else PickInfo(key=key, size=size)
 
     def goes_elsewhere(self, tried: str) -> bool:
         """Count a failed attempt; whether another one may follow, which leaves out the endpoints that were tried."""
@@ -59,12 +59,12 @@ class Job:
     __slots__ = ("call", "is_over", "lease", "site", "started", "stats")
 
     def __init__(self, call: Call, site: Site, stats: EndpointStats, started: float) -> None:
-        self.call = call
-        self.site = site
-        self.stats = stats
-        self.lease = Lease(stats, started, call.info.size)
-        self.started = started
-        self.is_over = False
+        self.call: Call = call
+        self.site: Site = site
+        self.stats: EndpointStats = stats
+        self.lease: Lease = Lease(stats, started, call.info.size)
+        self.started: float = started
+        self.is_over: bool = False
 
 
 class Site:
@@ -85,17 +85,17 @@ class Site:
     )
 
     def __init__(self, server: Server) -> None:
-        self.server = server
-        self.is_faulty = bool(server.faults)
+        self.server: Server = server
+        self.is_faulty: bool = bool(server.faults)
         self.queue: deque[Job] = deque()
-        self.free = server.slots
-        self.picks = 0
-        self.fair = 0.0
-        self.failed = 0
-        self.begun = 0
-        self.waited = 0.0
-        self.busy_seconds = 0.0
-        self.longest_queue = 0
+        self.free: int = server.slots
+        self.picks: int = 0
+        self.fair: float = 0.0
+        self.failed: int = 0
+        self.begun: int = 0
+        self.waited: float = 0.0
+        self.busy_seconds: float = 0.0
+        self.longest_queue: int = 0
 
     def outage(self, now: float) -> BlackHole | FastFailure | None:
         """Why it would not even queue a call now."""

@@ -19,7 +19,7 @@ __all__ = ["MemoryTransport"]
 class MemoryTransport(Transport):
     """Reaches servers in memory by their `host:port`. An address without a server refuses connections."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
 
     kind: ClassVar[str] = "memory"
     summary: ClassVar[str] = "in memory: for tests and simulations"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Generator, Hashable
-from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, TypeAlias, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -32,7 +32,7 @@ def _sendable(secret: Secret) -> Secret:
 
 
 class _Credential(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class AccessKeyCredential(_Credential):

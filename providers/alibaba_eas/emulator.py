@@ -87,7 +87,7 @@ class EasEmulator(Emulator):
         """How often discovery was asked, by path style; throttled and failed queries count."""
         self.targets: deque[str] = deque(maxlen=_REMEMBERED)
         """Path and query of the last discovery queries."""
-        self.gateway_requests = 0
+        self.gateway_requests: int = 0
         """How many requests the gateway let through."""
         self._count = instances
         self._is_split = processes
@@ -106,7 +106,7 @@ class EasEmulator(Emulator):
         self._weights: dict[str, int | None] = {}
         self._fault = ControlFault.NONE
         self._asked_at: deque[float] = deque()
-        self.control_plane = EmulatedControlPlane(
+        self.control_plane: EmulatedControlPlane = EmulatedControlPlane(
             service.rpartition(".")[2], lambda: self.token, lambda: self._fleet.listed
         )
         """Its OpenAPI. It goes on while discovery is broken."""

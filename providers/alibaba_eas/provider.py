@@ -128,7 +128,7 @@ NameSegment = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 class ControlPlaneSettings(BaseModel):
     """How the control plane (the OpenAPI of EAS) is asked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     credential: Credential = Field(
         description="With which key: a table with `type` chain (the default credential chain of Alibaba Cloud; needs "
@@ -165,7 +165,7 @@ class ControlPlaneSettings(BaseModel):
 class AlibabaEasProvider(Provider):
     """A service on Alibaba Cloud PAI-EAS: straight to its instances in the VPC, or through a gateway."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     kind: ClassVar[str] = "alibaba_eas"
     facts: ClassVar[ProviderFacts] = ProviderFacts(

@@ -36,7 +36,7 @@ class DnsEmulator(Emulator):
     def __init__(self, instances: int = 3, *, token: str | None = EMULATED_TOKEN, processes: bool = False) -> None:
         self.name = f"_http._tcp.{_ZONE}"
         """The name that has the SRV records."""
-        self.server = NameServer()
+        self.server: NameServer = NameServer()
         """The name server. Its records follow the instances; how it answers may be changed at any time."""
         self._count = instances
         self._token = token

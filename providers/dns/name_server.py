@@ -67,7 +67,7 @@ class NameServer:
         self.misbehave: Misbehave | None = None
         self.asked: list[tuple[str, str, bool]] = []
         """Every question: name, type, and whether it came over TCP."""
-        self.ends = threading.Event()
+        self.ends: threading.Event = threading.Event()
         self._host = host
         self._port = 0
         self._servers: list[socketserver.BaseServer] = []

@@ -52,7 +52,7 @@ class DnsProvider(PlainServersProvider):
     """Calls go to the addresses that a name stands for: those of a headless Service of Kubernetes, of Consul, or of any
     zone."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     kind: ClassVar[str] = "dns"
     facts: ClassVar[ProviderFacts] = ProviderFacts(

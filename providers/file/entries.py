@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from typing import Literal, TypeAlias, cast
+from typing import ClassVar, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,7 +30,7 @@ _MAX_LABELS = 50
 class FileEntry(BaseModel):
     """One endpoint, as a table of the file. `FileEntry.model_json_schema()` gives its JSON Schema."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
     host: str = Field(min_length=1, description="IP address or host name.")
     port: int = Field(ge=1, le=65535, description="Its port.")

@@ -41,7 +41,7 @@ def _not_too_often(seconds: float) -> float:
 class FileProvider(PlainServersProvider):
     """Calls go to the addresses that stand in a file. Whoever changes the file changes the list."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     kind: ClassVar[str] = "file"
     facts: ClassVar[ProviderFacts] = ProviderFacts(

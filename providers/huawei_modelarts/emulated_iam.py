@@ -103,11 +103,11 @@ class EmulatedIam:
         token_life: float,
         key_life: float,
     ) -> None:
-        self.users = tuple(users)
+        self.users: tuple[EmulatedUser, ...] = tuple(users)
         self.agency = agency
         self.token_life = token_life
         self.key_life = key_life
-        self.ahead = 0.0
+        self.ahead: float = 0.0
         """Seconds by which this cloud's clock is ahead of `clock`."""
         self.fault = ControlFault.NONE
         self.secrets: set[str] = set()

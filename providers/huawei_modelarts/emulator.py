@@ -45,7 +45,7 @@ from ...core.emulation import (
 )
 from ...core.interfaces import ControlFault, Emulator, Instance
 from .emulated_answers import SERVICE_ID, Shape, broken, entry, error, refusal, service_id, shapes, throttled
-from .emulated_iam import EmulatedIam, Login
+from .emulated_iam import EmulatedIam, EmulatedUser, Login
 from .emulated_metadata import EmulatedMetadata, MetadataMode
 from .emulated_settings import (
     ACCESS_KEY,
@@ -163,13 +163,15 @@ class ModelArtsEmulator(Emulator):
         self.credential: CredentialType = credential
         self.shape: Shape = shape
         self.ready_token = "emulated-ready-token"  # noqa: S105 - of an emulated user
-        self.users = tuple(emulated_user(number, security_token) for number in range(users))
-        self.partner = emulated_partner()
+        self.users: tuple[EmulatedUser, ...] = tuple(emulated_user(number, security_token) for number in range(users))
+        self.partner: EmulatedUser = emulated_partner()
         everybody = (*self.users, self.partner)
-        self.iam = EmulatedIam(everybody, (DOMAIN, AGENCY), clock, token_life=token_life, key_life=key_life)
+        self.iam: EmulatedIam = EmulatedIam(
+            everybody, (DOMAIN, AGENCY), clock, token_life=token_life, key_life=key_life
+        )
         self.iam.issue_token(self.ready_token, self.users[0].name, PROJECT_ID, float("inf"))
-        self.metadata = EmulatedMetadata(self.iam, AGENCY, metadata)
-        self.iam_delay = 0.0
+        self.metadata: EmulatedMetadata = EmulatedMetadata(self.iam, AGENCY, metadata)
+        self.iam_delay: float = 0.0
         """Seconds that IAM takes for an answer."""
         self.list_queries: list[ListQuery] = []
         self._first = instances
@@ -177,7 +179,7 @@ class ModelArtsEmulator(Emulator):
         self._server = LoopbackServer(self._answer)
         self._watch = Path(tempfile.gettempdir()) / f"directlane-credentials-{secrets.token_hex(8)}"
         gate = Rule(f"{__name__}:credential_watch", {"file": str(self._watch)})
-        self.service_ids = tuple(service_id(number) for number in range(services))
+        self.service_ids: tuple[str, ...] = tuple(service_id(number) for number in range(services))
         self._fleets = {
             name: Fleet(gate=gate, application=application, processes=processes, prefix=prefix)
             for name, prefix in zip(self.service_ids, _prefixes(), strict=False)

@@ -75,7 +75,7 @@ class HuaweiModelArtsProvider(Provider):
     """
 
     # A validation error must not show its input: it may hold a password.
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     kind: ClassVar[str] = "huawei_modelarts"
     facts: ClassVar[ProviderFacts] = ProviderFacts(

@@ -37,7 +37,7 @@ class Rotation:
     """
 
     def __init__(self, users: Sequence[Auth]) -> None:
-        self.users = tuple(users)
+        self.users: tuple[Auth, ...] = tuple(users)
         self._turn = 0
         self._out: dict[int, _Out] = {}
 

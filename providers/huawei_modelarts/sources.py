@@ -73,7 +73,9 @@ class EnvironmentAuth(_KeySource):
     """The variables `HUAWEICLOUD_SDK_AK`, `_SK`, `_SECURITY_TOKEN` and `_PROJECT_ID`."""
 
     label = "the key in the environment"
-    advice = f"check the variables {_VARIABLES['ak']} and {_VARIABLES['sk']}, project_id and the clock of this machine"
+    advice: str = (
+        f"check the variables {_VARIABLES['ak']} and {_VARIABLES['sk']}, project_id and the clock of this machine"
+    )
 
     def __repr__(self) -> str:
         return f"<EnvironmentAuth {self._renewal}>"

@@ -70,8 +70,8 @@ class KubernetesEmulator(Emulator):
         self._fault = ControlFault.NONE
         self._round = 0
         self._watchers: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
-        self.lists = 0
-        self.watches = 0
+        self.lists: int = 0
+        self.watches: int = 0
 
     # --- the contract -------------------------------------------------------------------------------------------------
 

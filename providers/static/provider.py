@@ -27,7 +27,7 @@ Url: TypeAlias = Annotated[str, AfterValidator(_checked_url)]
 class StaticAddress(BaseModel):
     """One address with more than its URL."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     url: Url = Field(
         description="Where it is, such as 'http://10.0.0.7:8000/base'. Default port: 80, or 443 for https."
@@ -53,7 +53,7 @@ Address: TypeAlias = Annotated[
 class StaticProvider(PlainServersProvider):
     """Calls go to addresses that are written down: a server of your own, or one that another tool keeps up to date."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     kind: ClassVar[str] = "static"
     facts: ClassVar[ProviderFacts] = ProviderFacts(

@@ -54,7 +54,7 @@ class AsyncClient:
         clock: Clock = SYSTEM_CLOCK,
         random: Random | None = None,
     ) -> None:
-        self.config = config
+        self.config: Config = config
         self._hub = hub
         self._clock = clock
         self._random = random if random is not None else Random()

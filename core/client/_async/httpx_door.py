@@ -45,7 +45,7 @@ class AsyncHttpxTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, service: AsyncService) -> None:
-        self.base_url = door_url(service.name)
+        self.base_url: str = door_url(service.name)
         self._door = AsyncDoor(service, _ERRORS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -28,10 +28,10 @@ class AsyncReplyStream:
     """
 
     def __init__(self, service: str, reply: Reply, call: Call) -> None:
-        self.status = reply.status
+        self.status: int = reply.status
         self.headers: Headers = reply.headers
         self.endpoint: Endpoint | None = reply.endpoint
-        self.attempts = reply.attempts
+        self.attempts: int = reply.attempts
         self._service = service
         self._content = reply.content
         self._call = call

@@ -46,7 +46,7 @@ class Httpx2Transport(httpx2.BaseTransport):
     """
 
     def __init__(self, service: Service) -> None:
-        self.base_url = door_url(service.name)
+        self.base_url: str = door_url(service.name)
         self._door = Door(service, _ERRORS)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -53,7 +53,7 @@ class Service:
     def __init__(
         self, plan: ServicePlan, hub: DiscoveryHub, clock: Clock, random: Random, store: Store | None = None
     ) -> None:
-        self.name = plan.name
+        self.name: str = plan.name
         self._life = ServiceLife(plan, hub, clock, random, store)
         self._channels = self._life.channels
 

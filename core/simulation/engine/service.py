@@ -79,13 +79,15 @@ class VirtualService:
         self._on_close = on_close
         self._random = random
         self._clock: Clock = events if clock is None else clock
-        self.pollers = VirtualPollers(events, self._clock, plane)
-        self.hub = DiscoveryHub(self._clock, random, timers=events if timers is None else timers, runner=self.pollers)
+        self.pollers: VirtualPollers = VirtualPollers(events, self._clock, plane)
+        self.hub: DiscoveryHub = DiscoveryHub(
+            self._clock, random, timers=events if timers is None else timers, runner=self.pollers
+        )
         self._is_closed = False
         self.retired: list[Route] = []
-        self.routing = Routing([self._begin_route(plan, route) for route in plan.routes], random)
+        self.routing: Routing = Routing([self._begin_route(plan, route) for route in plan.routes], random)
         self.routing.retired = self.retired
-        self.dispatcher = Dispatcher(plan.name, self.routing, plan.calls, self._clock, random)
+        self.dispatcher: Dispatcher = Dispatcher(plan.name, self.routing, plan.calls, self._clock, random)
 
     def _begin_route(self, plan: ServicePlan, route: RoutePlan) -> Route:
         return Route(route, plan, self.hub, self._clock, self._random)

@@ -101,12 +101,12 @@ class VirtualCall:
         self._body: Answer | None = None
         self._running: list[Attempt] = []
         self._is_racing = False
-        self.call = call
+        self.call: Call = call
         self.flow: Generator[Effect, Sent, Reply] = service.dispatcher.dispatch(call)
         self.reply: Reply | None = None
         self.error: DirectlaneError | None = None
-        self.is_cancelled = False
-        self.is_over = False
+        self.is_cancelled: bool = False
+        self.is_over: bool = False
         self.answered_at: float | None = None
 
     def begin(self) -> None:

@@ -55,11 +55,11 @@ class AsyncConnection(asyncio.Protocol):
         self._read_paused = False
         self._wants_pieces = False
         self._unread = 0
-        self.reader = reader
-        self.expires_at = expires_at
-        self.stale_at = 0.0
-        self.was_used = False
-        self.is_broken = False
+        self.reader: ResponseReader = reader
+        self.expires_at: float = expires_at
+        self.stale_at: float = 0.0
+        self.was_used: bool = False
+        self.is_broken: bool = False
 
     # --- the event loop's ---------------------------------------------------------------------------------------------
 

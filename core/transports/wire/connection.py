@@ -66,11 +66,11 @@ class Connection:
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             self._poll.register(connected, select.POLLIN)
-        self.reader = reader
-        self.ends_at = 0.0
-        self.expires_at = expires_at
-        self.stale_at = 0.0
-        self.was_used = False
+        self.reader: ResponseReader = reader
+        self.ends_at: float = 0.0
+        self.expires_at: float = expires_at
+        self.stale_at: float = 0.0
+        self.was_used: bool = False
 
     def arm(self, seconds: float) -> None:
         """Let every read and write from now on take at most this long.

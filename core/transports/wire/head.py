@@ -30,9 +30,9 @@ class Head:
     __slots__ = ("data", "is_head", "length")
 
     def __init__(self, data: bytes, length: int | None, *, is_head: bool) -> None:
-        self.data = data
-        self.length = length
-        self.is_head = is_head
+        self.data: bytes = data
+        self.length: int | None = length
+        self.is_head: bool = is_head
 
 
 class _Start(NamedTuple):

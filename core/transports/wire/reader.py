@@ -94,11 +94,11 @@ class ResponseReader:
         self._max_body = max_body
         if self._pieces:
             self._pieces = []
-        self.status = 0
+        self.status: int = 0
         self.headers: Headers = ()
-        self.has_begun = False
-        self.has_head = False
-        self.is_complete = False
+        self.has_begun: bool = False
+        self.has_head: bool = False
+        self.is_complete: bool = False
 
     def _begin_parsing(self) -> None:
         """Get ready what only an answer needs whose head is not that of the last one."""
@@ -109,7 +109,7 @@ class ResponseReader:
         self._head_bytes = 0
         self._quiet_bytes = 0
         self._trailer_bytes = 0
-        self.body_bytes = 0
+        self.body_bytes: int = 0
         self._has_framing = False
         self._has_surplus = False
         self._length = 0
