@@ -38,13 +38,16 @@ class Pace:
     def __init__(self) -> None:
         self._spent: deque[tuple[RateBudget, ...]] = deque(maxlen=_REMEMBERED)
 
-    def note(self, spent: Sequence[RateBudget]) -> None:
+    def note(self, spent: Sequence[RateBudget], last: Sequence[RateBudget]) -> None:
         """A conversation has ended.
 
         Args:
             spent: The budgets of each of its queries, all in one row.
+            last: Those of its last query, which is the question itself. What else was spent, on a login say, is not
+                spent each time, and has no say in the pause.
         """
-        self._spent.append(tuple(spent))
+        names = {budget.name for budget in last}
+        self._spent.append(tuple(budget for budget in spent if budget.name in names))
 
     @property
     def budgets(self) -> tuple[str, ...]:

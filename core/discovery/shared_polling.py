@@ -345,7 +345,7 @@ class SharedPolling:
         """
         poller, question, lease, now = self._poller, self.question, self._lease, self._clock.monotonic()
         if not goes_on:
-            self._pace.note(self.keeper.spent)
+            self._pace.note(self.keeper.spent, self.keeper.last)
         if self._credential is not None:
             await self._credential.note(answer)
         if isinstance(answer, DiscoveryThrottled):

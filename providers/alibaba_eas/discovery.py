@@ -25,12 +25,12 @@ from ...core.errors import (
     TransportError,
     headline,
 )
-from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, PollContext, Query, RateBudget
+from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, PollContext, Query
 from ...core.message import Reply
 from ...core.retry_after import retry_after
 from .control_plane import FALLBACK_SOURCE, InstanceSource
 
-__all__ = ["PATHS", "EasDiscovery", "GatewayDiscovery", "PathStyle", "discovery_budget", "read_upstreams"]
+__all__ = ["PATHS", "EasDiscovery", "GatewayDiscovery", "PathStyle", "read_upstreams"]
 
 PathStyle: TypeAlias = Literal["exported", "servicediscovery"]
 
@@ -40,7 +40,6 @@ PATHS: dict[PathStyle, str] = {
 }
 """The two paths, the documented one first."""
 
-_BUDGET = (600, 60.0)
 _LIST_AGAIN = 30.0
 """Seconds between two lists of the control plane, while discovery stays away."""
 
@@ -70,7 +69,6 @@ class EasDiscovery:
         self._path: Literal["auto"] | PathStyle = path
         self._internal = internal
         self._fallback = fallback
-        self._budgets = (discovery_budget(host),)
         self._worked: PathStyle = "exported"
 
     @property
@@ -118,7 +116,7 @@ class EasDiscovery:
         for style in self._styles():
             url = self._url(style)
             asked.append(url)
-            reply = yield Query(url, budgets=self._budgets)
+            reply = yield Query(url)
             if reply.status == 200:
                 snapshot = read_upstreams(reply.content)
                 self._worked = style
@@ -166,11 +164,6 @@ class GatewayDiscovery:
 
     def __repr__(self) -> str:
         return f"<GatewayDiscovery {self._snapshot.endpoints[0].id}>"
-
-
-def discovery_budget(host: str) -> RateBudget:
-    """Our own limit for one discovery server. The vendor states none, and asks for one question in 5 to 10 seconds."""
-    return RateBudget(f"alibaba_eas/discovery/{host}", *_BUDGET)
 
 
 def _needs_fallback(context: PollContext) -> bool:

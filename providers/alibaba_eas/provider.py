@@ -28,7 +28,7 @@ from .advice import advice
 from .auth import Scheme, fixed_headers, make_sign
 from .control_plane import AddressKind, ControlPlane, InstanceSource
 from .credentials import Credential, KeySource, key_source
-from .discovery import EasDiscovery, GatewayDiscovery, PathStyle, discovery_budget
+from .discovery import EasDiscovery, GatewayDiscovery, PathStyle
 from .token import CallToken, FetchedToken, TokenFile
 from .verdicts import verdict
 
@@ -173,7 +173,6 @@ class AlibabaEasProvider(Provider):
         summary="VPC direct connection to the instances of an EAS service; gateways as a second way.",
         capabilities=frozenset({"discovery", "weights", "signing", "token-refresh", "gateway"}),
         budgets=(
-            "discovery: 600 questions per 60 s for each server; our own limit, the vendor states none",
             "control plane: 60 questions per 60 s for each region; our own limit, the vendor states none",
         ),
     )
@@ -335,9 +334,9 @@ class AlibabaEasProvider(Provider):
         return advice(finding, is_direct=self.access == "direct")
 
     def budgets(self) -> tuple[RateBudget, ...]:
-        """Our own limits, since the vendor states none."""
-        found = () if self.access != "direct" else (discovery_budget(self.discovery_host or self._regional_host()),)
-        return found if self.control_plane is None else (*found, self._plane(self.control_plane).budget)
+        """Our own limit for the control plane. The vendor states none; nor for discovery, which is asked gently anyway:
+        one question at a time, every 5 seconds, and early ones become rarer when they bring no news."""
+        return () if self.control_plane is None else (self._plane(self.control_plane).budget,)
 
     def _instances(self) -> InstanceSource | None:
         settings = self.control_plane

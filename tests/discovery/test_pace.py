@@ -19,7 +19,7 @@ OTHER = RateBudget("other", 20, 60.0)
 def pace(*conversations: tuple[RateBudget, ...]) -> Pace:
     made = Pace()
     for spent in conversations:
-        made.note(spent)
+        made.note(spent, spent)
     return made
 
 
@@ -38,6 +38,13 @@ def test_three_questions_of_one_user_take_six_turns_a_minute_each() -> None:
 def test_users_that_take_turns_double_the_turns() -> None:
     both = pace((USER,), (OTHER,), (USER,), (OTHER,))
     assert both.fair({"user": 3, "other": 3}) == pytest.approx(60 / 13, rel=0.02)
+
+
+def test_a_login_that_came_first_does_not_slow_the_question_down() -> None:
+    made = Pace()
+    made.note((RateBudget("login", 10, 60.0), USER), (USER,))
+    assert made.fair({"user": 3, "login": 3}) == pytest.approx(10.0, rel=0.02)
+    assert made.budgets == ("user",)
 
 
 def test_more_questions_than_places_take_several_windows() -> None:

@@ -157,7 +157,6 @@ def test_a_relative_token_file_begins_at_the_configuration_file(tmp_path: Path) 
 def test_budgets_are_our_own_and_named() -> None:
     made = provider(control_plane={"credential": KEY})
     assert [(budget.name.split("/")[1], budget.limit, budget.window) for budget in made.budgets()] == [
-        ("discovery", 600, 60.0),
         ("control plane", 60, 60.0),
     ]
     assert all("our own limit" in line for line in made.facts.budgets)
