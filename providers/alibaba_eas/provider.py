@@ -172,9 +172,7 @@ class AlibabaEasProvider(Provider):
         title="Alibaba Cloud PAI-EAS",
         summary="VPC direct connection to the instances of an EAS service; gateways as a second way.",
         capabilities=frozenset({"discovery", "weights", "signing", "token-refresh", "gateway"}),
-        budgets=(
-            "control plane: 60 questions per 60 s for each region; our own limit, the vendor states none",
-        ),
+        budgets=("control plane: 60 questions per 60 s for each region; our own limit, the vendor states none",),
     )
 
     service: Annotated[str, AfterValidator(_service)] = Field(
