@@ -22,7 +22,7 @@ import directlane
 pytestmark = [pytest.mark.soak, needs_proc]
 
 THREADS, TASKS = 64, 1_000
-WARM_UP, CALLS = 16_000, 112_000
+WARM_UP, CALLS = 16_000, 56_000
 """Both can be shared out evenly among the threads and among the tasks; the calls that count are above 100,000."""
 BLOCKS, MEGABYTES = 1_000, 8
 

@@ -20,7 +20,7 @@ from directlane.providers.alibaba_eas.emulator import EasEmulator
 pytestmark = [pytest.mark.soak, needs_proc]
 
 BODY = b'[{"money_credit": 3000000}]'
-WARM_UP, CLIENTS = 40, 200
+WARM_UP, CLIENTS = 30, 100
 
 
 def test_clients_leave_nothing(fleet: EasEmulator, configuration: Mapping[str, object]) -> None:

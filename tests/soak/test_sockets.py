@@ -28,8 +28,8 @@ pytestmark = [pytest.mark.soak, needs_proc]
 BODY = b'[{"money_credit": 3000000}]'
 INSTANCES = 3
 THREADS, TASKS = 64, 1_000
-THREAD_WARM_UP, THREAD_CALLS = 1_920, 12_800
-TASK_WARM_UP, TASK_CALLS = 1_000, 8_000
+THREAD_WARM_UP, THREAD_CALLS = 1_920, 6_400
+TASK_WARM_UP, TASK_CALLS = 1_000, 4_000
 KEPT = 256
 """Idle connections that the transport keeps for each endpoint."""
 OTHERS = 10
