@@ -9,7 +9,7 @@ import pytest
 from sharing_lab import ForgetfulStore, Process, World
 
 QUESTIONS = ("a", "b", "c")
-SEEDS = range(int(os.environ.get("DIRECTLANE_SHARING_SEEDS", "6")))
+SEEDS = range(int(os.environ.get("DIRECTLANE_SHARING_SEEDS", "3")))
 
 
 @pytest.fixture(autouse=True)
