@@ -44,8 +44,8 @@ _ALWAYS = {
     "APIG.0303)",
     "credential-refused": "a HUAWEI ID cannot get a token: it takes an IAM user with programmatic access, the name of "
     "the account as domain, and a role that may see the service. Wrong passwords lock the account",
-    "control-plane-timeout": "the API of ModelArts usually has public addresses: this host needs a way out (NAT or EIP), "
-    "or a VPC endpoint",
+    "control-plane-timeout": "the API of ModelArts usually has public addresses: this host needs a way out (NAT or "
+    "EIP), or a VPC endpoint",
 }
 
 
