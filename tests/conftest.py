@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Every run tries other examples, so fewer of them each time find as much in the end. A folder by itself tries 100.
+    settings.register_profile("suite", max_examples=40)
+    settings.load_profile("suite")
 
 WORKERS = 4
 """Fits two cores: while some wait for a fleet of processes, a socket or a process of their own, the others work."""

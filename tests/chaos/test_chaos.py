@@ -19,7 +19,7 @@ from chaos.shrink import shrunk
 
 _ROOT = Path(__file__).parents[2]
 
-_RUNS = 400
+_RUNS = 240
 """Seeds that every run of the suite tries, in parts, so that several processes can share them."""
 _PARTS = 8
 _BOUND = 250
