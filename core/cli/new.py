@@ -28,7 +28,7 @@ the module directlane_NAME.
 \b
 Examples:
   directlane new provider acme
-  directlane new provider my_cloud --to ~/work/my-cloud
+  directlane new provider my_cloud --to my-cloud
 """
 
 
