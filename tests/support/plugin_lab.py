@@ -37,7 +37,9 @@ def _pairs(points: Mapping[str, str]) -> list[str]:
 def environment_with(project: Path, site: Path) -> dict[str, str]:
     """The environment of a process that has the distribution, besides all that we have."""
     path = [str(project / "src"), str(site), *filter(None, sys.path)]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    # Not CI and BUILD_NUMBER: with one of them pytest says more, and the pages show what it says at a developer's desk.
+    foreign = ("PYTEST_", "COV_", "CI", "BUILD_NUMBER")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     # Of the pytest plug-ins that we have, only the one that the kit needs: loading all takes longer than the tests of a
     # small distribution.
     pytest = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "anyio.pytest_plugin"}
