@@ -36,9 +36,14 @@ class Instance(Protocol):
     """One emulated instance: a real server in a process or thread of its own."""
 
     @property
-    def host(self) -> str: ...
+    def host(self) -> str:
+        """The IP address on which it listens."""
+        ...
+
     @property
-    def port(self) -> int: ...
+    def port(self) -> int:
+        """The TCP port on which it listens."""
+        ...
 
     def kill(self) -> None:
         """End it at once, as a crash does (SIGKILL for a process)."""

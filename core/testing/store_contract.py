@@ -67,6 +67,7 @@ class StoreContract:
     # --- leases -------------------------------------------------------------------------------------------------------
 
     def test_one_holds_a_lease_and_the_others_hear_how_long(self, store: Store, clock: ManualClock) -> None:
+        """Who asks for a held lease gets the seconds until it ends, at the store's own time."""
         lease = leased(store, "a")
         assert (lease.name, lease.holder) == ("q", "a")
         assert lease.fence >= 1
@@ -74,6 +75,7 @@ class StoreContract:
         assert store.lease("q", "b", 10) == pytest.approx(6)
 
     def test_renewed_lease_lasts_longer_and_keeps_its_fence(self, store: Store, clock: ManualClock) -> None:
+        """The holder renews by asking again. The fence stays, so that what it publishes is still believed."""
         first = leased(store)
         clock.move(9)
         assert leased(store) == first
@@ -84,6 +86,7 @@ class StoreContract:
     def test_lease_that_ended_is_a_new_one_for_everybody(
         self, store: Store, clock: ManualClock, next_holder: str
     ) -> None:
+        """Whoever takes it gets a higher fence, the old holder too: between the two, another may have held it."""
         first = leased(store)
         clock.move(10)
         again = leased(store, next_holder)
@@ -91,6 +94,7 @@ class StoreContract:
         assert again.fence > first.fence
 
     def test_released_lease_is_free_at_once_and_its_fence_is_not_used_again(self, store: Store) -> None:
+        """The next holder does not wait, and its fence is higher."""
         first = leased(store)
         store.release(first)
         again = leased(store, "b")
@@ -98,6 +102,7 @@ class StoreContract:
         assert again.fence > first.fence
 
     def test_late_release_takes_nothing_from_a_newer_holder(self, store: Store, clock: ManualClock) -> None:
+        """A process that was paused may release what it lost long ago: that changes nothing."""
         old = leased(store)
         clock.move(11)
         leased(store, "b")
@@ -106,6 +111,7 @@ class StoreContract:
         assert store.lease("q", "c", 10) == pytest.approx(10)
 
     def test_leases_of_other_names_are_other_leases(self, store: Store) -> None:
+        """Each question has a lease of its own."""
         leased(store, "a")
         assert leased(store, "b", name="r").holder == "b"
 
@@ -114,6 +120,7 @@ class StoreContract:
     def test_those_who_are_there_are_counted_until_they_are_silent_too_long(
         self, store: Store, clock: ManualClock
     ) -> None:
+        """`attend` counts each holder once, the caller included, until its time to live is over."""
         assert [store.attend("q", one, 10) for one in "aab"] == [1, 1, 2]
         clock.move(6)
         assert store.attend("q", "b", 10) == 2
@@ -124,6 +131,7 @@ class StoreContract:
     # --- budgets ------------------------------------------------------------------------------------------------------
 
     def test_budget_lets_so_many_go_and_says_when_the_next_may(self, store: Store, clock: ManualClock) -> None:
+        """Exactly `limit` queries in any window, wherever the window begins; the answer is the wait in seconds."""
         store.settle(taken(store, USER))
         clock.move(10)
         store.settle(taken(store, USER))
@@ -137,6 +145,7 @@ class StoreContract:
         assert store.take((USER,), 5) == pytest.approx(10)
 
     def test_query_under_way_counts_as_spent_now_until_it_is_settled(self, store: Store, clock: ManualClock) -> None:
+        """Nobody knows when the server counts it: its window begins when its answer is there."""
         permit = taken(store, USER, hold=30)
         clock.move(20)
         store.settle(permit)
@@ -145,6 +154,7 @@ class StoreContract:
         assert store.take((USER,), 5) == pytest.approx(1)
 
     def test_query_of_one_who_died_counts_as_settled_when_its_hold_ends(self, store: Store, clock: ManualClock) -> None:
+        """A process that is killed between `take` and `settle` does not hold the budget for ever."""
         taken(store, USER, hold=30)
         taken(store, USER, hold=40)
         assert store.take((USER,), 5) == pytest.approx(90)
@@ -152,6 +162,7 @@ class StoreContract:
         taken(store, USER)
 
     def test_query_that_is_settled_after_its_hold_counts_from_then(self, store: Store, clock: ManualClock) -> None:
+        """A process that was stopped may send late. Its query counts from `settle`, although its hold is over."""
         late, other = taken(store, USER, hold=1), taken(store, USER, hold=1)
         store.cancel(other)
         clock.move(70)  # its process was stopped
@@ -160,12 +171,14 @@ class StoreContract:
         assert store.take((USER,), 5) == pytest.approx(60)
 
     def test_query_that_was_not_sent_does_not_count(self, store: Store) -> None:
+        """`cancel` gives the budget back, and an unknown permit is ignored."""
         for _ in range(5):
             store.cancel(taken(store, USER))
         store.cancel(Permit("never given", ("user",)))
         taken(store, USER)
 
     def test_several_budgets_are_spent_together_or_not_at_all(self, store: Store) -> None:
+        """A refusal by one budget takes nothing from the others."""
         taken(store, USER, TENANT)
         taken(store, USER, TENANT)
         for _ in range(5):
@@ -174,6 +187,7 @@ class StoreContract:
         assert store.take((TENANT,), 5) == pytest.approx(65)
 
     def test_one_budget_known_by_two_windows_obeys_both(self, store: Store, clock: ManualClock) -> None:
+        """Two processes may know the same budget with different limits: the store remembers for the longer window."""
         short = RateBudget("user", 1, 10.0)
         store.settle(taken(store, USER, short))
         assert store.take((USER, short), 5) == pytest.approx(10)
@@ -183,6 +197,7 @@ class StoreContract:
         assert store.take((USER, short), 5) == pytest.approx(40), "the longer window remembers what the shorter forgot"
 
     def test_no_budget_is_always_free(self, store: Store) -> None:
+        """A provider without limits gets a permit at once."""
         assert taken(store).budgets == ()
 
     # --- lists --------------------------------------------------------------------------------------------------------
@@ -190,6 +205,7 @@ class StoreContract:
     def test_published_data_is_read_with_its_age_and_only_when_it_is_news(
         self, store: Store, clock: ManualClock
     ) -> None:
+        """Each `publish` is a new version, the same bytes too: the list was confirmed."""
         assert store.read("q") is None
         lease = leased(store)
         assert store.publish(lease, b"\x00one")
@@ -207,6 +223,7 @@ class StoreContract:
         assert store.read("r") is None
 
     def test_old_holder_cannot_publish_over_a_newer_one(self, store: Store, clock: ManualClock) -> None:
+        """The fence decides, not the clock: an old list never wins over a newer one."""
         old = leased(store)
         clock.move(11)
         assert store.publish(old, b"late, but nobody came after"), "an ended lease that nobody took"
@@ -220,6 +237,7 @@ class StoreContract:
         assert saved.data == b"new"
 
     def test_nothing_is_published_with_a_released_lease(self, store: Store) -> None:
+        """Who released it has no say any more."""
         lease = leased(store)
         store.release(lease)
         assert not store.publish(lease, b"x")
@@ -228,6 +246,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("name", ["", "x" * (MAX_NAME + 1), "a\nb", "a\0b"])
     def test_names_are_short_and_printable(self, store: Store, name: str) -> None:
+        """A name becomes a key in a database or a line in a log."""
         for ask in (
             lambda: store.lease(name, "a", 1),
             lambda: store.lease("q", name, 1),
@@ -240,22 +259,26 @@ class StoreContract:
 
     @pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan")])
     def test_lengths_of_time_are_above_0_and_finite(self, store: Store, seconds: float) -> None:
+        """Zero, negative, infinite and NaN seconds raise ValueError."""
         rule = f"{seconds} is taken for a length of time: it is above 0 and finite (ValueError)"
         refused(ValueError, lambda: store.lease("q", "a", seconds), rule)
         refused(ValueError, lambda: store.attend("q", "a", seconds), rule)
         refused(ValueError, lambda: store.take((USER,), seconds), rule)
 
     def test_data_has_a_longest_length(self, store: Store) -> None:
+        """More than `MAX_DATA` bytes raise ValueError, and nothing is saved."""
         lease = leased(store)
         refused(ValueError, lambda: store.publish(lease, b"x" * (MAX_DATA + 1)), "data of any length is saved")
         assert store.read("q") is None
 
     def test_closed_store_opens_again_and_its_leases_go_on(self, store: Store) -> None:
+        """`close` ends connections, not leases. It may be called twice; the next use opens the store again."""
         leased(store)
         store.close()
         store.close()
         assert store.lease("q", "b", 10) == pytest.approx(10)
 
     def test_store_has_a_word_and_a_line(self, store: Store) -> None:
+        """`kind` and `summary` are shown in lists and messages."""
         assert store.kind.isidentifier()
         assert store.summary.endswith(".")

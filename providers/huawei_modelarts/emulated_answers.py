@@ -59,6 +59,7 @@ def shapes(shape: Shape, entries: list[dict[str, object]], service: str = SERVIC
 
 
 def entry(instance: ModelInstance, weight: int | None) -> dict[str, object]:
+    """One instance in the endpoint list; without a weight the field is missing."""
     entry: dict[str, object] = {"schema": "http", "ip": instance.host, "port": instance.port}
     return entry if weight is None else entry | {"weight": weight}
 
@@ -84,6 +85,7 @@ def broken(fault: ControlFault, *, wrong_types: object, empty: object, status: i
 
 
 def error(status: int, code: str, message: str) -> ServerReply:
+    """A refusal in the form of the API; the gateway (codes `APIG.*`) adds a request id."""
     body = {"error_code": code, "error_msg": message}
     if code.startswith("APIG"):
         body["request_id"] = secrets.token_hex(16)
@@ -135,10 +137,12 @@ def refusal(status: int, code: str) -> ServerReply:
 
 
 def throttled(who: str, limit: int, window: float) -> ServerReply:
+    """429 of the gateway: `who` made more than `limit` queries in `window` seconds."""
     time = "1 minute" if window == 60 else f"{window:g} second"
     reason = f"policy {who} over ratelimit,limit:{limit},time:{time}"
     return error(429, "APIG.0308", f"The throttling threshold has been reached: {reason}")
 
 
 def date(unix_time: float) -> str:
+    """A time as IAM writes it: UTC, with microseconds and a `Z`."""
     return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

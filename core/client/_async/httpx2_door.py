@@ -49,6 +49,7 @@ class AsyncHttpx2Transport(httpx2.AsyncBaseTransport):
         self._door = AsyncDoor(service, _ERRORS)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send through the door; httpx2 calls this. Raises httpx2's own errors, with ours as their cause."""
         reply = await self._door.send(request)
         return httpx2.Response(
             reply.status,

@@ -49,6 +49,7 @@ class AsyncHttpxTransport(httpx.AsyncBaseTransport):
         self._door = AsyncDoor(service, _ERRORS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send through the door; httpx calls this. Raises httpx's own errors, with ours as their cause."""
         reply = await self._door.send(request)
         return httpx.Response(
             reply.status,

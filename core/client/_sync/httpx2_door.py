@@ -50,6 +50,7 @@ class Httpx2Transport(httpx2.BaseTransport):
         self._door = Door(service, _ERRORS)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send through the door; httpx2 calls this. Raises httpx2's own errors, with ours as their cause."""
         reply = self._door.send(request)
         return httpx2.Response(
             reply.status,

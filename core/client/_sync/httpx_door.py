@@ -50,6 +50,7 @@ class HttpxTransport(httpx.BaseTransport):
         self._door = Door(service, _ERRORS)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send through the door; httpx calls this. Raises httpx's own errors, with ours as their cause."""
         reply = self._door.send(request)
         return httpx.Response(
             reply.status,

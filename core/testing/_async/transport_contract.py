@@ -82,6 +82,7 @@ class AsyncTransportContract:
         assert transport.summary.strip(), "`summary` is empty: lists show it"
 
     async def test_request_arrives_as_it_was_given(self, lab: TransportLab) -> None:
+        """Method, target, header fields and body, and a `Host` that names the endpoint."""
         async with _channel_to(lab) as channel:
             await channel.send(POST, PATIENT)
         [seen] = lab.script.seen
@@ -91,6 +92,7 @@ class AsyncTransportContract:
         assert header(seen.headers, "host") == lab.endpoint.authority
 
     async def test_reply_names_its_endpoint(self, lab: TransportLab) -> None:
+        """Status, body, repeated header fields in their order, and the endpoint that answered."""
         lab.script.answer = ServerAnswer(201, (("X-A", "1"), ("X-B", "2"), ("X-B", "3")), [b"body"])
         async with _channel_to(lab) as channel:
             reply = await channel.send(POST, PATIENT)
@@ -99,6 +101,7 @@ class AsyncTransportContract:
 
     @pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 429, 450, 500, 503])
     async def test_every_status_is_a_reply(self, lab: TransportLab, status: int) -> None:
+        """A status of 400 or more is no error here: the provider judges it."""
         lab.script.answer = ServerAnswer(status, pieces=[] if status == 204 else [b"x"])
         async with _channel_to(lab) as channel:
             reply = await channel.send(POST, PATIENT)
@@ -106,12 +109,14 @@ class AsyncTransportContract:
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
     async def test_every_method(self, lab: TransportLab, method: str) -> None:
+        """What has no body in its answer, such as the answer to HEAD, leaves nothing to wait for."""
         lab.script.answer = ServerAnswer(pieces=[])
         async with _channel_to(lab) as channel:
             assert (await channel.send(Request(method, "/"), PATIENT)).status == 200
         assert lab.script.seen[0].method == method
 
     async def test_empty_and_large_bodies(self, lab: TransportLab) -> None:
+        """Nothing, one byte and 4 MiB, one after another on one channel."""
         large = bytes(range(256)) * 4096 * 4
         async with _channel_to(lab) as channel:
             for body in (b"", b"x", large):
@@ -121,6 +126,8 @@ class AsyncTransportContract:
         assert [seen.content for seen in lab.script.seen] == [b"", b"x", large]
 
     async def test_streamed_request_body(self, lab: TransportLab) -> None:
+        """Pieces that the caller yields are sent in order."""
+
         async def body() -> AsyncIterator[bytes]:
             yield b"one"
             yield b"two"
@@ -130,11 +137,13 @@ class AsyncTransportContract:
         assert lab.script.seen[0].content == b"onetwo"
 
     async def test_plain_iterable_as_request_body(self, lab: TransportLab) -> None:
+        """A plain iterator will do, in async code too."""
         async with _channel_to(lab) as channel:
             await channel.send(Request("POST", "/", (), iter([b"one", b"two"])), PATIENT)
         assert lab.script.seen[0].content == b"onetwo"
 
     async def test_streamed_reply(self, lab: TransportLab) -> None:
+        """`stream` returns when the head is there; the pieces come after it, and together they are the body."""
         lab.script.answer = ServerAnswer(pieces=[b"a", b"b", b"c"], is_chunked=True)
         async with _channel_to(lab) as channel:
             streamed = await channel.stream(POST, PATIENT)
@@ -144,6 +153,7 @@ class AsyncTransportContract:
         assert b"".join(pieces) == b"abc"
 
     async def test_stream_that_is_closed_early_leaves_the_channel_fit(self, lab: TransportLab) -> None:
+        """The rest of the body is no part of the next answer, and closing twice is harmless."""
         lab.script.answer = ServerAnswer(pieces=[b"x" * 100_000] * 20, is_chunked=True)
         async with _channel_to(lab) as channel:
             for _ in range(3):
@@ -154,6 +164,7 @@ class AsyncTransportContract:
             assert (await channel.send(POST, PATIENT)).content == b"whole"
 
     async def test_refused_connection_is_phase_connect(self, lab: TransportLab) -> None:
+        """Nothing was sent, so the call may go to another endpoint. The error names the address."""
         async with _channel_to(lab, lab.refusing) as channel:
             with pytest.raises(TransportError) as caught:
                 await channel.send(POST, PATIENT)
@@ -162,6 +173,7 @@ class AsyncTransportContract:
         assert lab.refusing.authority in str(caught.value)
 
     async def test_reset_before_the_answer_is_phase_wait(self, lab: TransportLab) -> None:
+        """The server may have begun its work, so the transport does not send again by itself."""
         lab.script.answer = ServerAnswer(ending=Ending.RESET)
         async with _channel_to(lab) as channel:
             with pytest.raises(TransportError) as caught:
@@ -170,6 +182,7 @@ class AsyncTransportContract:
         assert len(lab.script.seen) == 1
 
     async def test_hanging_server_is_a_timeout_in_phase_wait(self, lab: TransportLab) -> None:
+        """A server that takes the request and says nothing ends with `timed_out` when `Timeouts.total` is over."""
         lab.script.answer = ServerAnswer(ending=Ending.HANG)
         async with _channel_to(lab) as channel:
             with pytest.raises(TransportError) as caught:
@@ -178,6 +191,7 @@ class AsyncTransportContract:
         assert caught.value.timed_out
 
     async def test_answer_that_breaks_off_is_phase_stream(self, lab: TransportLab) -> None:
+        """An answer that ends before its announced length is an error, with `send` and with `stream`."""
         lab.script.answer = ServerAnswer(pieces=[b"x" * 1000], ending=Ending.HALF)
         async with _channel_to(lab) as channel:
             with pytest.raises(TransportError) as caught:
@@ -191,6 +205,7 @@ class AsyncTransportContract:
             await streamed.body.aclose()
 
     async def test_channel_works_again_after_every_failure(self, lab: TransportLab) -> None:
+        """A broken connection is not used for the next call."""
         async with _channel_to(lab) as channel:
             for ending in (Ending.RESET, Ending.HALF, Ending.HANG):
                 lab.script.answer = ServerAnswer(pieces=[b"x" * 1000], ending=ending)
@@ -200,6 +215,8 @@ class AsyncTransportContract:
                 assert (await channel.send(POST, PATIENT)).content == b"fine"
 
     async def test_error_of_the_callers_own_body_reaches_the_caller(self, lab: TransportLab) -> None:
+        """It is raised as it is, and the half-sent request does not spoil the channel."""
+
         async def body() -> AsyncIterator[bytes]:
             yield b"one"
             raise LookupError("mine")
@@ -210,6 +227,7 @@ class AsyncTransportContract:
             assert (await channel.send(POST, PATIENT)).status == 200
 
     async def test_close_is_harmless_when_repeated(self, lab: TransportLab) -> None:
+        """Closing a second time does nothing."""
         channel = lab.transport.open_async(lab.endpoint)
         await channel.aclose()
         await channel.aclose()

@@ -83,6 +83,7 @@ class TransportContract:
         assert transport.summary.strip(), "`summary` is empty: lists show it"
 
     def test_request_arrives_as_it_was_given(self, lab: TransportLab) -> None:
+        """Method, target, header fields and body, and a `Host` that names the endpoint."""
         with _channel_to(lab) as channel:
             channel.send(POST, PATIENT)
         [seen] = lab.script.seen
@@ -92,6 +93,7 @@ class TransportContract:
         assert header(seen.headers, "host") == lab.endpoint.authority
 
     def test_reply_names_its_endpoint(self, lab: TransportLab) -> None:
+        """Status, body, repeated header fields in their order, and the endpoint that answered."""
         lab.script.answer = ServerAnswer(201, (("X-A", "1"), ("X-B", "2"), ("X-B", "3")), [b"body"])
         with _channel_to(lab) as channel:
             reply = channel.send(POST, PATIENT)
@@ -100,6 +102,7 @@ class TransportContract:
 
     @pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 429, 450, 500, 503])
     def test_every_status_is_a_reply(self, lab: TransportLab, status: int) -> None:
+        """A status of 400 or more is no error here: the provider judges it."""
         lab.script.answer = ServerAnswer(status, pieces=[] if status == 204 else [b"x"])
         with _channel_to(lab) as channel:
             reply = channel.send(POST, PATIENT)
@@ -107,12 +110,14 @@ class TransportContract:
 
     @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"])
     def test_every_method(self, lab: TransportLab, method: str) -> None:
+        """What has no body in its answer, such as the answer to HEAD, leaves nothing to wait for."""
         lab.script.answer = ServerAnswer(pieces=[])
         with _channel_to(lab) as channel:
             assert (channel.send(Request(method, "/"), PATIENT)).status == 200
         assert lab.script.seen[0].method == method
 
     def test_empty_and_large_bodies(self, lab: TransportLab) -> None:
+        """Nothing, one byte and 4 MiB, one after another on one channel."""
         large = bytes(range(256)) * 4096 * 4
         with _channel_to(lab) as channel:
             for body in (b"", b"x", large):
@@ -122,6 +127,8 @@ class TransportContract:
         assert [seen.content for seen in lab.script.seen] == [b"", b"x", large]
 
     def test_streamed_request_body(self, lab: TransportLab) -> None:
+        """Pieces that the caller yields are sent in order."""
+
         def body() -> Iterator[bytes]:
             yield b"one"
             yield b"two"
@@ -131,11 +138,13 @@ class TransportContract:
         assert lab.script.seen[0].content == b"onetwo"
 
     def test_plain_iterable_as_request_body(self, lab: TransportLab) -> None:
+        """A plain iterator will do, in async code too."""
         with _channel_to(lab) as channel:
             channel.send(Request("POST", "/", (), iter([b"one", b"two"])), PATIENT)
         assert lab.script.seen[0].content == b"onetwo"
 
     def test_streamed_reply(self, lab: TransportLab) -> None:
+        """`stream` returns when the head is there; the pieces come after it, and together they are the body."""
         lab.script.answer = ServerAnswer(pieces=[b"a", b"b", b"c"], is_chunked=True)
         with _channel_to(lab) as channel:
             streamed = channel.stream(POST, PATIENT)
@@ -145,6 +154,7 @@ class TransportContract:
         assert b"".join(pieces) == b"abc"
 
     def test_stream_that_is_closed_early_leaves_the_channel_fit(self, lab: TransportLab) -> None:
+        """The rest of the body is no part of the next answer, and closing twice is harmless."""
         lab.script.answer = ServerAnswer(pieces=[b"x" * 100_000] * 20, is_chunked=True)
         with _channel_to(lab) as channel:
             for _ in range(3):
@@ -155,6 +165,7 @@ class TransportContract:
             assert (channel.send(POST, PATIENT)).content == b"whole"
 
     def test_refused_connection_is_phase_connect(self, lab: TransportLab) -> None:
+        """Nothing was sent, so the call may go to another endpoint. The error names the address."""
         with _channel_to(lab, lab.refusing) as channel:
             with pytest.raises(TransportError) as caught:
                 channel.send(POST, PATIENT)
@@ -163,6 +174,7 @@ class TransportContract:
         assert lab.refusing.authority in str(caught.value)
 
     def test_reset_before_the_answer_is_phase_wait(self, lab: TransportLab) -> None:
+        """The server may have begun its work, so the transport does not send again by itself."""
         lab.script.answer = ServerAnswer(ending=Ending.RESET)
         with _channel_to(lab) as channel:
             with pytest.raises(TransportError) as caught:
@@ -171,6 +183,7 @@ class TransportContract:
         assert len(lab.script.seen) == 1
 
     def test_hanging_server_is_a_timeout_in_phase_wait(self, lab: TransportLab) -> None:
+        """A server that takes the request and says nothing ends with `timed_out` when `Timeouts.total` is over."""
         lab.script.answer = ServerAnswer(ending=Ending.HANG)
         with _channel_to(lab) as channel:
             with pytest.raises(TransportError) as caught:
@@ -179,6 +192,7 @@ class TransportContract:
         assert caught.value.timed_out
 
     def test_answer_that_breaks_off_is_phase_stream(self, lab: TransportLab) -> None:
+        """An answer that ends before its announced length is an error, with `send` and with `stream`."""
         lab.script.answer = ServerAnswer(pieces=[b"x" * 1000], ending=Ending.HALF)
         with _channel_to(lab) as channel:
             with pytest.raises(TransportError) as caught:
@@ -192,6 +206,7 @@ class TransportContract:
             streamed.body.close()
 
     def test_channel_works_again_after_every_failure(self, lab: TransportLab) -> None:
+        """A broken connection is not used for the next call."""
         with _channel_to(lab) as channel:
             for ending in (Ending.RESET, Ending.HALF, Ending.HANG):
                 lab.script.answer = ServerAnswer(pieces=[b"x" * 1000], ending=ending)
@@ -201,6 +216,8 @@ class TransportContract:
                 assert (channel.send(POST, PATIENT)).content == b"fine"
 
     def test_error_of_the_callers_own_body_reaches_the_caller(self, lab: TransportLab) -> None:
+        """It is raised as it is, and the half-sent request does not spoil the channel."""
+
         def body() -> Iterator[bytes]:
             yield b"one"
             raise LookupError("mine")
@@ -211,6 +228,7 @@ class TransportContract:
             assert (channel.send(POST, PATIENT)).status == 200
 
     def test_close_is_harmless_when_repeated(self, lab: TransportLab) -> None:
+        """Closing a second time does nothing."""
         channel = lab.transport.open(lab.endpoint)
         channel.close()
         channel.close()
