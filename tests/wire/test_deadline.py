@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from wire_lab import AsyncCaller
 
+from directlane.core.transports.wire.async_connection import AsyncConnection
 from directlane.core.transports.wire.connection import Connection
 from directlane.core.transports.wire.reader import ResponseReader
 
@@ -49,3 +52,14 @@ def test_an_end_that_comes_after_the_kernel_rang_is_seen(pair: tuple[Connection,
     closer.start()
     assert connection.receive() == b""
     closer.join()
+
+
+def test_a_limit_that_is_past_gives_way_to_an_earlier_one_on_each_event_loop(tasks: AsyncCaller) -> None:
+    async def limits() -> None:
+        loop = asyncio.get_running_loop()
+        connection = AsyncConnection(loop, ResponseReader(1000), expires_at=loop.time() + 60)
+        connection.limit(loop.time() - 1)
+        connection.limit(loop.time() - 2)
+        connection.connection_lost(None)
+
+    tasks.run(limits())

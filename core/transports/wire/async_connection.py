@@ -29,6 +29,7 @@ class AsyncConnection(asyncio.Protocol):
         "_loop",
         "_poll",
         "_read_paused",
+        "_rings_at",
         "_timer",
         "_transport",
         "_unread",
@@ -48,7 +49,8 @@ class AsyncConnection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0
         self._poll: select.poll | None = None
         self._deadline = 0.0
         self._is_paused = False
@@ -170,9 +172,11 @@ class AsyncConnection(asyncio.Protocol):
         """Fail with TimeoutError if the exchange is not over by then."""
         self._deadline = deadline
         timer = self._timer
-        if timer is None or timer.when() > deadline:
+        # The time is kept here: uvloop's handle for a moment that is past knows none.
+        if timer is None or self._rings_at > deadline:
             if timer is not None:
                 timer.cancel()
+            self._rings_at = deadline
             self._timer = self._loop.call_at(deadline, self._ring)
 
     def _ring(self) -> None:
@@ -183,6 +187,7 @@ class AsyncConnection(asyncio.Protocol):
         if self._loop.time() >= self._deadline:
             self._fail(TimeoutError())
         else:
+            self._rings_at = self._deadline
             self._timer = self._loop.call_at(self._deadline, self._ring)
 
     def write(self, data: bytes) -> None:
