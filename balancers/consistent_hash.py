@@ -38,6 +38,7 @@ class ConsistentHash(Balancer):
 
     kind: ClassVar[str] = "consistent_hash"
     summary: ClassVar[str] = "Sends calls with the same key to the same endpoint, unless it has too much to do."
+    capabilities: ClassVar[frozenset[str]] = frozenset({"affinity", "load", "weights"})
 
     algorithm: Literal["auto", "rendezvous", "maglev", "ring"] = Field(
         default="auto",

@@ -41,6 +41,7 @@ class LeastLoaded(Balancer):
 
     kind: ClassVar[str] = "least_loaded"
     summary: ClassVar[str] = "Gives every call to the endpoint with the fewest open calls for its weight."
+    capabilities: ClassVar[frozenset[str]] = frozenset({"latency", "load", "load-reports", "weights"})
 
     full_scan: int = Field(
         default=64,

@@ -25,6 +25,7 @@ class WeightedRandom(Balancer):
 
     kind: ClassVar[str] = "random"
     summary: ClassVar[str] = "Draws an endpoint by weight for every call."
+    capabilities: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     def build(self, members: Sequence[Member], context: BuildContext) -> Picker:
         """A picker over these members. There is no turn to carry over."""

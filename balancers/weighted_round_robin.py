@@ -48,6 +48,7 @@ class WeightedRoundRobin(Balancer):
 
     kind: ClassVar[str] = "weighted_round_robin"
     summary: ClassVar[str] = "Gives every endpoint its turns by weight, spread as evenly as is possible."
+    capabilities: ClassVar[frozenset[str]] = frozenset({"load-reports", "weights"})
 
     reports: Literal["off", "orca"] = Field(
         default="off",

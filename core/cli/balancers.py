@@ -23,7 +23,12 @@ Example:
 def balancers(*, as_json: bool) -> None:
     registry = load_plugins()
     rows: list[dict[str, object]] = [
-        {"name": name, "summary": model.summary, "from": origin_of(registry, "balancer", name)}
+        {
+            "name": name,
+            "summary": model.summary,
+            "capabilities": sorted(model.capabilities),
+            "from": origin_of(registry, "balancer", name),
+        }
         for name, model in registry.balancers.items()
     ]
-    show_plugins("balancers", registry, rows, ("name", "summary", "from"), as_json=as_json)
+    show_plugins("balancers", registry, rows, ("name", "summary", "capabilities", "from"), as_json=as_json)

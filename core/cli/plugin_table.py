@@ -39,6 +39,7 @@ def show_plugins(
         return
     out = console()
     table = new_table(*columns)
+    table.columns[0].no_wrap = True  # a name is copied from here, so it must stay in one piece
     for row in rows:
         table.add_row(*(Text(_cell(row[column]), style="bold cyan" if column == "name" else "") for column in columns))
     out.print(table)
@@ -49,5 +50,7 @@ def show_plugins(
 
 def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
+        if not value:
+            return "-"
         return ", ".join(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return str(value)

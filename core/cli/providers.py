@@ -34,4 +34,4 @@ def providers(*, as_json: bool) -> None:
         }
         for name, plugin in registry.providers.items()
     ]
-    show_plugins("providers", registry, rows, ("name", "title", "summary", "capabilities", "from"), as_json=as_json)
+    show_plugins("providers", registry, rows, ("name", "summary", "capabilities", "from"), as_json=as_json)

@@ -26,9 +26,10 @@ def stores(*, as_json: bool) -> None:
         {
             "name": name,
             "summary": store.summary,
+            "capabilities": sorted(store.capabilities),
             "schemes": list(store.schemes),
             "from": origin_of(registry, "store", name),
         }
         for name, store in registry.stores.items()
     ]
-    show_plugins("stores", registry, rows, ("name", "summary", "from"), as_json=as_json)
+    show_plugins("stores", registry, rows, ("name", "summary", "capabilities", "from"), as_json=as_json)

@@ -23,7 +23,12 @@ Example:
 def transports(*, as_json: bool) -> None:
     registry = load_plugins()
     rows: list[dict[str, object]] = [
-        {"name": name, "summary": model.summary, "from": origin_of(registry, "transport", name)}
+        {
+            "name": name,
+            "summary": model.summary,
+            "capabilities": sorted(model.capabilities),
+            "from": origin_of(registry, "transport", name),
+        }
         for name, model in registry.transports.items()
     ]
-    show_plugins("transports", registry, rows, ("name", "summary", "from"), as_json=as_json)
+    show_plugins("transports", registry, rows, ("name", "summary", "capabilities", "from"), as_json=as_json)

@@ -192,6 +192,10 @@ class Balancer(BaseModel, ABC):
     """The name in configuration files."""
     summary: ClassVar[str] = ""
     """One line for lists."""
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    """What it can do with one setting or another, as words: `weights` (shares of calls follow the weights), `affinity`
+    (calls with the same key go to the same member), `load` (who has many open calls gets fewer), `latency` (who is slow
+    gets fewer), `load-reports` (it goes by what servers say of their load). What is not named is not there."""
 
     def latency_memory(self) -> float | None:
         """Over how many average latencies the statistics forget one; None (default): they keep none at all."""

@@ -95,6 +95,9 @@ class Store(ABC):
     """The word before the colon in `store = "kind:place"`."""
     summary: ClassVar[str]
     """One line for lists."""
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    """What it can do, as words: `processes` (what one process of a host says, the others hear), `hosts` (those of other
+    hosts, too), `lasting` (lists are still there after all processes have ended). What is not named is not there."""
     schemes: ClassVar[tuple[str, ...]] = ()
     """URL schemes that name this store too, such as `redis` and `rediss`. `open` gets such a URL whole."""
 

@@ -228,6 +228,9 @@ class Transport(BaseModel, ABC):
     """The name in configuration files."""
     summary: ClassVar[str] = ""
     """One line for lists."""
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    """What it can do, as words: `sync`, `async` (on asyncio), `trio` (async code on trio), `warm` (connections can be
+    opened ahead of calls). What is not named is not there. Every transport streams."""
 
     @abstractmethod
     def open(self, endpoint: Endpoint) -> Channel:

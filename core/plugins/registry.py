@@ -267,11 +267,18 @@ def _checked(
     missing = sorted(cast("frozenset[str]", getattr(model, "__abstractmethods__", frozenset[str]())))
     if missing:
         raise _Unusable(f"{what} {kind!r} lacks methods of the contract: {', '.join(missing)}")
+    _check_capabilities(what, kind, cast("object", getattr(model, "capabilities", frozenset[str]())))
     if kind in taken:
         other = origins.get((what, kind))
         by = f"by {other.plugin!r} of {other.distribution}" if other is not None else "by this plug-in"
         raise _Unusable(f"{what} {kind!r} is already brought {by}")
     return model
+
+
+def _check_capabilities(what: str, kind: str, words: object) -> None:
+    given = _what(words)
+    if not isinstance(words, frozenset) or not all(isinstance(word, str) for word in cast("frozenset[object]", words)):
+        raise _Unusable(f"{what} {kind!r} needs `capabilities` that is a frozenset of words, not {given}")
 
 
 def _check_schemes(store: type[Store], taken: Mapping[str, type[Store]]) -> None:
@@ -289,6 +296,7 @@ def _check_schemes(store: type[Store], taken: Mapping[str, type[Store]]) -> None
 def _check_provider(model: type[Provider]) -> None:
     if not isinstance(cast("object", getattr(model, "facts", None)), ProviderFacts):
         raise _Unusable(f"provider {model.kind!r} needs a class attribute `facts` of type ProviderFacts")
+    _check_capabilities("provider", model.kind, model.facts.capabilities)
     keys = set(model.model_fields) | {info.alias for info in model.model_fields.values() if info.alias}
     taken = RESERVED_ROUTE_FIELDS & keys
     if taken:

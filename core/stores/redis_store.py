@@ -39,6 +39,7 @@ class RedisStore(Store):
 
     kind: ClassVar[str] = "redis"
     summary: ClassVar[str] = "Among processes on several hosts; a Redis or Valkey server."
+    capabilities: ClassVar[frozenset[str]] = frozenset({"hosts", "lasting", "processes"})
     schemes: ClassVar[tuple[str, ...]] = ("redis", "rediss")
 
     def __init__(

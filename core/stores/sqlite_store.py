@@ -53,6 +53,7 @@ class SqliteStore(Store):
 
     kind = "sqlite"
     summary = "Among the processes of one user on one host; a private file."
+    capabilities = frozenset({"lasting", "processes"})
 
     def __init__(self, path: Path, clock: StoreClock | None = None) -> None:
         self.path = path

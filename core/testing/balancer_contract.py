@@ -12,10 +12,8 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Sequence
 from random import Random
-from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -28,6 +26,7 @@ from ..interfaces.balancer import ANY, Balancer, BuildContext, Member, Picker, P
 from ..plugins.hooks import hookimpl
 from ..plugins.registry import Registered, load_plugins
 from ..pool.pool import Pool
+from .balancer_claims import BalancerClaimRules
 from .guard import alone
 from .members import ManualClock, members_of
 from .settings_rules import check_schema, check_strict
@@ -49,16 +48,8 @@ _QUIET = settings(
 )
 
 
-class BalancerContract:
-    """The contract of `Balancer` and `Picker`, as tests."""
-
-    capabilities: ClassVar[frozenset[str]] = frozenset()
-    """What is claimed, and so tried: `weights` (shares of calls follow the weights), `affinity` (calls with the same
-    key go to the same member). Default: nothing."""
-
-    def balancer(self) -> Balancer:
-        """A new balancer. The same settings each time."""
-        raise NotImplementedError("write `balancer`: it returns your balancer")
+class BalancerContract(BalancerClaimRules):
+    """The contract of `Balancer` and `Picker`, as tests. See `BalancerCase` for what a subclass says."""
 
     # --- settings -----------------------------------------------------------------------------------------------------
 
@@ -248,33 +239,7 @@ class BalancerContract:
             thread.join()
         assert counts == [500] * _THREADS, f"some picks failed or found nobody: {counts}"
 
-    # --- what is claimed ----------------------------------------------------------------------------------------------
-
-    def test_shares_follow_the_weights(self) -> None:
-        """With `weights`: 20,000 picks, each member within 5% of all picks of its share."""
-        self._needs("weights")
-        weights = [1, 2, 3, 4]
-        picker = self.balancer().build(members_of(weights), self._context())
-        counts = Counter(self._name(picker, ANY) for _ in range(20_000))
-        for place, weight in enumerate(weights):
-            share, wanted = counts[f"e{place:04}"] / 20_000, weight / sum(weights)
-            assert abs(share - wanted) < 0.05, f"weight {weight} of {sum(weights)} got a share of {share:.3f}"
-
-    def test_same_key_goes_to_the_same_member(self) -> None:
-        """With `affinity`: in each picker over the same members, whatever the seed, and whoever else is excluded."""
-        self._needs("affinity")
-        keys = [f"session-{number}".encode() for number in range(200)]
-        one, other = self._picker([1] * 8, seed=1), self._picker([1] * 8, seed=2)
-        places = {key: self._name(one, PickInfo(key=key)) for key in keys}
-        assert len(set(places.values())) > 1, "all keys go to one member"
-        for key, place in places.items():
-            assert self._name(other, PickInfo(key=key)) == place, "the same key, another member"
-
     # --- helpers ------------------------------------------------------------------------------------------------------
-
-    def _needs(self, capability: str) -> None:
-        if capability not in self.capabilities:
-            pytest.skip(f"`{capability}` is not claimed")
 
     def _context(self, seed: int = 1, previous: Picker | None = None) -> BuildContext:
         return BuildContext(Random(seed), ManualClock(), previous)

@@ -104,14 +104,17 @@ def _about(item: pytest.Item) -> tuple[str, str, str, str, list[str]] | None:
     found = [contracts[base.__name__] for base in case.__mro__ if base.__name__ in contracts and _is_ours(base)]
     if not found:
         return None
-    model = cast("object", getattr(case, "model", None))
-    claims = cast("frozenset[str] | None", getattr(case, "capabilities", None))
-    if claims is None:
-        facts = getattr(model, "facts", None)
-        claims = cast("frozenset[str]", getattr(facts, "capabilities", frozenset[str]()))
-    name = f"{getattr(model, 'kind', '')} {case.__name__}".strip()
+    name = f"{getattr(getattr(case, 'model', None), 'kind', '')} {case.__name__}".strip()
     # Not cut out of the node id: a parameter may be an IPv6 address, with `::` in it.
-    return f"{item.nodeid.partition('::')[0]}::{case.__qualname__}", item.name, found[0], name, sorted(claims)
+    return f"{item.nodeid.partition('::')[0]}::{case.__qualname__}", item.name, found[0], name, _claims_of(case)
+
+
+def _claims_of(case: type) -> list[str]:
+    """What a case claims; nothing if it cannot say, since its own rules will tell that."""
+    try:
+        return sorted(cast("frozenset[str]", getattr(case(), "claimed", frozenset[str]())))
+    except (Exception, pytest.skip.Exception):  # noqa: BLE001  # a stranger's case
+        return []
 
 
 def _is_ours(base: type) -> bool:

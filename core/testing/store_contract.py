@@ -10,7 +10,9 @@ it is given, so that no test waits; a store that takes its server's time has the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,10 @@ class StoreContract:
             folder: An empty folder of its own.
         """
         raise NotImplementedError("write `make_store`: it returns your store, empty")
+
+    def another(self, store: Store, clock: ManualClock) -> Store:
+        """A new object for the same place, as another process opens it. Needed if `processes` is claimed."""
+        raise NotImplementedError("write `another`: your store, opened a second time, as another process does it")
 
     @pytest.fixture
     def clock(self) -> ManualClock:
@@ -282,3 +288,47 @@ class StoreContract:
         """`kind` and `summary` are shown in lists and messages."""
         assert store.kind.isidentifier()
         assert store.summary.endswith(".")
+
+    # --- what is claimed ----------------------------------------------------------------------------------------------
+
+    def test_claims_are_words_that_fit_together(self, store: Store) -> None:
+        """Lists show what the store claims. `hosts` and `lasting` are more than `processes`, not something else."""
+        stated = store.capabilities
+        assert isinstance(stated, frozenset), "`capabilities` is a frozenset"
+        assert all(re.fullmatch(r"[a-z][a-z0-9-]*", word) for word in stated), "capabilities are plain words"
+        assert "processes" in stated or not stated & {"hosts", "lasting"}, "`processes` is not claimed with the others"
+
+    def test_other_processes_hear_if_that_is_claimed(self, store: Store, clock: ManualClock) -> None:
+        """With `processes`: leases, budgets, who is there and lists are the same in each object for one place."""
+        with self._second(store, clock, "processes") as other:
+            assert other.identity == store.identity, "the same place, another identity"
+            lease = leased(store, "a")
+            assert isinstance(other.lease("q", "b", 10), float), "two hold one lease"
+            assert store.publish(lease, b"news")
+            assert (saved := other.read("q")) is not None, "what one process publishes, another does not read"
+            assert saved.data == b"news"
+            assert [store.attend("q", "a", 10), other.attend("q", "b", 10)] == [1, 2]
+            taken(store, USER)
+            taken(other, USER)
+            assert isinstance(store.take((USER,), 5), float), "each process spends a budget of its own"
+
+    def test_lists_last_if_that_is_claimed(self, store: Store, clock: ManualClock) -> None:
+        """With `lasting`: a list is still there when everybody has closed the store, for a cold start."""
+        if "lasting" not in store.capabilities:
+            pytest.skip("`lasting` is not claimed")
+        store.publish(leased(store), b"old")
+        store.close()
+        with self._second(store, clock, "lasting") as other:
+            saved = other.read("q")
+            assert saved is not None, "the list is gone with the last process"
+            assert saved.data == b"old"
+
+    @contextmanager
+    def _second(self, store: Store, clock: ManualClock, capability: str) -> Generator[Store]:
+        if capability not in store.capabilities:
+            pytest.skip(f"`{capability}` is not claimed")
+        other = self.another(store, clock)
+        try:
+            yield other
+        finally:
+            other.close()

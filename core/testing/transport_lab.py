@@ -15,7 +15,7 @@ from ..endpoint import Endpoint
 from ..interfaces.transport import Transport
 from ..message import Request
 
-__all__ = ["Scripted", "ServerAnswer", "TransportLab", "mark_if_async", "socket_lab"]
+__all__ = ["Scripted", "ServerAnswer", "TransportLab", "mark_if_async", "side_of", "socket_lab"]
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,15 @@ def closed_port() -> Generator[int]:
         yield taken.getsockname()[1]
 
 
+def side_of(case: type) -> str:
+    """Which side a case tries: `async`, or `sync`."""
+    is_async = any(inspect.iscoroutinefunction(getattr(case, name)) for name in dir(case) if name.startswith("test_"))
+    return "async" if is_async else "sync"
+
+
 def mark_if_async(case: type) -> None:
     """Let anyio's pytest plug-in run the async tests of a case. Not at import: with strict markers, who does not have
     that plug-in and tests something else could not import the kit.
     """
-    if any(inspect.iscoroutinefunction(getattr(case, name)) for name in dir(case) if name.startswith("test_")):
+    if side_of(case) == "async":
         case.pytestmark = [pytest.mark.anyio]  # type: ignore[attr-defined]  # pytest reads it

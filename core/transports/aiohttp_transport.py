@@ -29,6 +29,7 @@ class AiohttpTransport(Transport):
 
     kind: ClassVar[str] = "aiohttp"
     summary: ClassVar[str] = "HTTP/1.1 over aiohttp: for AsyncClient on asyncio; needs the extra 'aiohttp'"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"async"})
 
     keepalive: Duration = Field(
         default=60.0,

@@ -22,6 +22,7 @@ class AutoTransport(Transport):
 
     kind: ClassVar[str] = "auto"
     summary: ClassVar[str] = "the wire where it can go (sync, asyncio), httpx elsewhere (trio): the default"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "trio", "warm"})
 
     keepalive: Duration = Field(
         default=60.0,

@@ -23,6 +23,7 @@ class HttpxTransport(Transport):
 
     kind: ClassVar[str] = "httpx"
     summary: ClassVar[str] = "HTTP/1.1 over httpx: on any event loop, trio included"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "trio"})
 
     keepalive: Duration = Field(
         default=60.0,

@@ -23,6 +23,7 @@ class MemoryTransport(Transport):
 
     kind: ClassVar[str] = "memory"
     summary: ClassVar[str] = "in memory: for tests and simulations"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "trio"})
 
     servers: Mapping[str, MemoryServer]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import ClassVar
@@ -10,6 +11,7 @@ import httpx
 from pydantic import Field, PrivateAttr
 
 from ..endpoint import Endpoint
+from ..errors import PluginError
 from ..fields import Duration
 from ..interfaces.transport import AsyncChannel, Channel, Transport
 from .wire.async_channel import AsyncWireChannel
@@ -24,6 +26,7 @@ class WireTransport(Transport):
 
     kind: ClassVar[str] = "wire"
     summary: ClassVar[str] = "HTTP/1.1 straight to an address: the fast one (sync, and async on asyncio)"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "warm"})
 
     keepalive: Duration = Field(
         default=60.0,
@@ -55,6 +58,14 @@ class WireTransport(Transport):
         return WireChannel(endpoint, self._options(endpoint))
 
     def open_async(self, endpoint: Endpoint) -> AsyncChannel:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise PluginError(
+                f"transport 'wire' cannot open {endpoint.authority}: its async side runs on asyncio only\n"
+                'Next: run on asyncio, or use transport = "auto", which takes httpx on trio.',
+                plugin=self.kind,
+            ) from None
         return AsyncWireChannel(endpoint, self._options(endpoint))
 
     def _options(self, endpoint: Endpoint) -> WireOptions:

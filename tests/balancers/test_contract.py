@@ -19,20 +19,18 @@ class TestWeightedRoundRobin(BalancerContract):
 
 
 class TestWeightedRoundRobinWithReports(BalancerContract):
-    capabilities = frozenset({"weights"})
-
     def balancer(self) -> Balancer:
         return WeightedRoundRobin(reports="orca", blackout=0.0)
 
 
 class TestWeightedRandom(BalancerContract):
-    capabilities = frozenset({"weights"})
-
     def balancer(self) -> Balancer:
         return WeightedRandom()
 
 
 class TestLeastLoaded(BalancerContract):
+    capabilities = frozenset({"weights", "load"})
+
     def balancer(self) -> Balancer:
         return LeastLoaded()
 
@@ -53,8 +51,6 @@ class TestSticky(BalancerContract):
 
 
 class TestConsistentHash(BalancerContract):
-    capabilities = frozenset({"affinity"})
-
     def balancer(self) -> Balancer:
         return ConsistentHash()
 
@@ -67,7 +63,5 @@ class TestRing(BalancerContract):
 
 
 class TestMaglev(BalancerContract):
-    capabilities = frozenset({"affinity"})
-
     def balancer(self) -> Balancer:
         return ConsistentHash(algorithm="maglev")

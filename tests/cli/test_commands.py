@@ -205,14 +205,19 @@ class TestLists:
         assert facts["broken"] == []
 
     def test_balancers_and_transports(self) -> None:
-        names = {row["name"] for row in as_json(run("balancers", "--json"))["balancers"]}
-        assert {"weighted_round_robin", "random"} <= names
-        assert {row["name"] for row in as_json(run("transports", "--json"))["transports"]} >= {"httpx"}
+        balancers = {row["name"]: row for row in as_json(run("balancers", "--json"))["balancers"]}
+        assert balancers["consistent_hash"]["capabilities"] == ["affinity", "load", "weights"]
+        assert balancers["sticky"]["capabilities"] == []
+        transports = {row["name"]: row for row in as_json(run("transports", "--json"))["transports"]}
+        assert transports["httpx"]["capabilities"] == ["async", "sync", "trio"]
+        assert transports["aiohttp"]["capabilities"] == ["async"]
 
     def test_stores(self) -> None:
         rows = {row["name"]: row for row in as_json(run("stores", "--json"))["stores"]}
         assert rows.keys() >= {"memory", "sqlite"}
         assert rows["sqlite"]["schemes"] == []
+        assert rows["sqlite"]["capabilities"] == ["lasting", "processes"]
+        assert rows["memory"]["capabilities"] == []
         assert rows["sqlite"]["from"].startswith("directlane ")
 
     @pytest.mark.parametrize("command", ["providers", "balancers", "transports", "stores"])
@@ -220,6 +225,12 @@ class TestLists:
         result = run(command)
         assert result.exit_code == 0
         assert result.stdout.startswith("name")
+        assert "capabilities" in result.stdout.partition("\n")[0]
+
+    def test_names_stay_in_one_piece_on_a_narrow_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        for command, name in (("providers", "huawei_modelarts"), ("balancers", "weighted_round_robin")):
+            assert f"\n{name} " in run(command).stdout
 
     def test_schema(self) -> None:
         schema = as_json(run("schema"))

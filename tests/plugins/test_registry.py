@@ -50,6 +50,11 @@ class Greedy(Acme):
     weight: int = 1
 
 
+class Shouter(Acme):
+    kind = "shouter"
+    facts: ClassVar[ProviderFacts] = ProviderFacts("A", "a", "weights")  # type: ignore[arg-type]
+
+
 class Kindless(Provider):
     facts: ClassVar[ProviderFacts] = FACTS
 
@@ -66,6 +71,11 @@ class First(Balancer):
 
     def build(self, members: Sequence[Member], context: BuildContext) -> Picker:
         raise NotImplementedError
+
+
+class Lister(First):
+    kind = "lister"
+    capabilities = ["weights"]  # type: ignore[assignment]  # noqa: RUF012
 
 
 def providers(result: object) -> object:
@@ -87,6 +97,12 @@ class Whole:
     @hookimpl
     def directlane_balancers(self) -> tuple[type[Balancer], ...]:
         return (First,)
+
+
+class Listed:
+    @hookimpl
+    def directlane_balancers(self) -> list[type[Balancer]]:
+        return [Lister]
 
 
 class Raising:
@@ -185,6 +201,8 @@ def test_a_hook_may_return_an_empty_list() -> None:
         (providers([ProviderPlugin(Greedy)]), "provider 'greedy' uses field names that belong to the route: weight"),
         (providers([ProviderPlugin(Kindless)]), "provider Kindless needs a class attribute `kind`"),
         (providers([ProviderPlugin(Spaced)]), "provider Spaced needs a class attribute `kind`"),
+        (providers([ProviderPlugin(Shouter)]), "provider 'shouter' needs `capabilities` that is a frozenset of words"),
+        (Listed(), "balancer 'lister' needs `capabilities` that is a frozenset of words, not a value of type list"),
         (providers([ProviderPlugin(Acme)] * 2), "provider 'acme' is already brought by this plug-in"),
     ],
 )

@@ -37,6 +37,11 @@ class TestSqlite(OnOneHost):
         assert isinstance(clock, HostClock)
         return SqliteStore(folder / "run" / "store.sqlite", clock)
 
+    def another(self, store: Store, clock: ManualClock) -> Store:
+        assert isinstance(store, SqliteStore)
+        assert isinstance(clock, HostClock)
+        return SqliteStore(store.path, clock)
+
 
 class TestRedis(StoreContract):
     @pytest.fixture
@@ -45,3 +50,7 @@ class TestRedis(StoreContract):
         made = RedisStore(place, patience=30, clock=clock.monotonic)
         yield made
         made.close()
+
+    def another(self, store: Store, clock: ManualClock) -> Store:
+        assert isinstance(store, RedisStore)
+        return RedisStore(store.place, patience=30, clock=clock.monotonic)

@@ -12,6 +12,8 @@ from kit_lab import run_rule
 from pydantic import ConfigDict
 
 from directlane import Balancer, BuildContext, Member, Picker, PickInfo
+from directlane.balancers.consistent_hash import ConsistentHash
+from directlane.balancers.least_loaded import LeastLoaded
 from directlane.testing import BalancerContract
 
 
@@ -182,10 +184,50 @@ def test_broken_balancer_is_caught(mutant: type[Fair]) -> None:
 
 @pytest.mark.parametrize(
     ("capability", "rule"),
-    [("weights", "test_shares_follow_the_weights"), ("affinity", "test_same_key_goes_to_the_same_member")],
+    [
+        ("weights", "test_shares_follow_the_weights"),
+        ("affinity", "test_same_key_goes_to_the_same_member"),
+        ("load", "test_open_calls_count_if_that_is_claimed"),
+        ("latency", "test_latency_counts_if_that_is_claimed"),
+        ("load-reports", "test_reports_are_asked_for_if_that_is_claimed"),
+        ("anything", "test_claims_are_words_of_the_balancer"),
+    ],
 )
 def test_claim_that_is_not_true_is_caught(capability: str, rule: str) -> None:
     _assert_caught(Fair, rule, frozenset({capability}))
+
+
+class LooksAtLatency(InTurn):
+    def pick(self, info: PickInfo) -> Member | None:
+        quick = [each for each in self.members if each.load.latency is None or each.load.latency.seconds < 1]
+        return self.random.choice(quick) if quick else None
+
+
+class AsksForLatency(Fair):
+    picker: ClassVar[type[InTurn]] = LooksAtLatency
+
+    def wants_reports(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("balancer", "rule"),
+    [
+        (ConsistentHash(), "test_same_key_goes_to_the_same_member"),
+        (LeastLoaded(), "test_open_calls_count_if_that_is_claimed"),
+        (AsksForLatency(), "test_latency_counts_if_that_is_claimed"),
+        (AsksForLatency(), "test_reports_are_asked_for_if_that_is_claimed"),
+    ],
+)
+def test_claim_that_is_missing_is_caught(balancer: Balancer, rule: str) -> None:
+    class Case(BalancerContract):
+        capabilities = frozenset({"weights"})
+
+        def balancer(self) -> Balancer:
+            return balancer
+
+    with pytest.raises(AssertionError):
+        run_rule(Case, rule)
 
 
 def _assert_caught(mutant: type[Fair], rule: str, claims: frozenset[str] = frozenset()) -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 from store_lab import HostClock
 
 from directlane import Channel, Endpoint, Phase, RateBudget, Reply, Request, Timeouts, Transport, TransportError
-from directlane.core.interfaces.store import Lease, Permit
+from directlane.core.interfaces.store import Lease, Permit, Store
 from directlane.core.stores.memory_store import MemoryStore
 from directlane.core.transports.httpx_transport import HttpxTransport
-from directlane.testing import StoreContract, TransportContract, TransportLab, socket_lab
+from directlane.testing import (
+    AsyncTransportContract,
+    ManualClock,
+    StoreContract,
+    TransportContract,
+    TransportLab,
+    socket_lab,
+)
 
 
 class NewFenceOnRenewal(MemoryStore):
@@ -58,6 +66,33 @@ def test_broken_store_is_caught(mutant: type[MemoryStore]) -> None:
     wanted = {name: known[name] for name in rule.__code__.co_varnames[: rule.__code__.co_argcount] if name in known}
     with pytest.raises(AssertionError):
         rule(store, **wanted)
+
+
+class ForgetsAtClose(MemoryStore):
+    """Claims more than it is."""
+
+    capabilities = frozenset({"processes", "lasting"})
+
+
+class Rules(StoreContract):
+    def another(self, store: Store, clock: ManualClock) -> Store:
+        assert isinstance(clock, HostClock)
+        return MemoryStore(clock)
+
+
+@pytest.mark.parametrize("rule", ["test_other_processes_hear_if_that_is_claimed", "test_lists_last_if_that_is_claimed"])
+def test_store_that_claims_too_much_is_caught(rule: str) -> None:
+    clock = HostClock()
+    with pytest.raises(AssertionError):
+        getattr(Rules(), rule)(ForgetsAtClose(clock), clock)
+
+
+def test_store_whose_claims_do_not_fit_together_is_caught() -> None:
+    class OnlyHosts(MemoryStore):
+        capabilities = frozenset({"hosts"})
+
+    with pytest.raises(AssertionError, match="`processes` is not claimed"):
+        StoreContract().test_claims_are_words_that_fit_together(OnlyHosts(HostClock()))
 
 
 class Wrapped(Channel):
@@ -125,3 +160,30 @@ def test_broken_transport_is_caught(change: Callable[[Callable[[], Reply]], Repl
 
     with socket_lab(Broken()) as lab, pytest.raises((AssertionError, OSError)):
         tried(lab)
+
+
+@pytest.mark.parametrize(
+    ("claims", "rule"),
+    [
+        (frozenset({"sync", "async", "warm"}), "test_connections_are_opened_ahead_if_that_is_claimed"),
+        (frozenset({"sync"}), "test_trio_is_known_if_that_is_claimed"),
+        (frozenset({"warm"}), "test_claims_are_words_and_name_a_side"),
+        (frozenset({"trio"}), "test_side_that_is_not_claimed_refuses_when_it_is_opened"),
+    ],
+    ids=["warm", "trio", "no side", "sync"],
+)
+def test_transport_whose_claims_are_wrong_is_caught(claims: frozenset[str], rule: str) -> None:
+    class Other(HttpxTransport):
+        capabilities: ClassVar[frozenset[str]] = claims
+
+    base = AsyncTransportContract if "trio" in rule else TransportContract
+
+    class Case(base):  # type: ignore[misc,valid-type]  # one of two
+        def transport(self) -> Transport:
+            return Other()
+
+    method = getattr(Case(), rule)
+    with socket_lab(Other()) as lab:
+        arguments = [lab] if "lab" in method.__code__.co_varnames[:2] else []
+        with pytest.raises(AssertionError):
+            method(*arguments)

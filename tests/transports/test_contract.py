@@ -61,7 +61,7 @@ class Aiohttp:
 
 
 class TestAiohttp(Aiohttp, TransportContract):
-    has_this_side = False
+    pass
 
 
 class TestAiohttpAsync(Aiohttp, AsyncTransportContract):

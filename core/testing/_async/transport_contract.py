@@ -12,17 +12,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import ClassVar
 
 import pytest
 
 from ...emulation.exchange import Ending
 from ...endpoint import Endpoint
 from ...errors import Phase, PluginError, TransportError
-from ...interfaces.transport import AsyncChannel, Timeouts, Transport
+from ...interfaces.transport import AsyncChannel, Timeouts
 from ...message import Request, header
 from ..settings_rules import check_schema, check_strict, refused
-from ..transport_lab import ServerAnswer, TransportLab, mark_if_async, socket_lab
+from ..transport_claims import TransportClaimRules
+from ..transport_lab import ServerAnswer, TransportLab, mark_if_async, side_of, socket_lab
 
 __all__ = ["AsyncTransportContract"]
 
@@ -39,18 +39,14 @@ async def _channel_to(lab: TransportLab, endpoint: Endpoint | None = None) -> As
         await channel.aclose()
 
 
-class AsyncTransportContract:
-    """The contract of `Transport` and `AsyncChannel`, as tests."""
+class AsyncTransportContract(TransportClaimRules):
+    """The contract of `Transport` and `AsyncChannel`, as tests.
+
+    Tried is the side that this class is for; if the transport does not claim it, only that it refuses to open.
+    """
 
     def __init_subclass__(cls) -> None:
         mark_if_async(cls)
-
-    has_this_side: ClassVar[bool] = True
-    """Whether it can send from async code. If not, all that is tried is that it refuses when it is opened."""
-
-    def transport(self) -> Transport:
-        """A new transport."""
-        raise NotImplementedError("write `transport`: it returns your transport")
 
     @pytest.fixture
     def anyio_backend(self) -> str:
@@ -60,14 +56,14 @@ class AsyncTransportContract:
     @pytest.fixture
     def lab(self) -> Iterator[TransportLab]:
         """The transport and its far side."""
-        if not self.has_this_side:
-            pytest.skip("this side is not claimed")
+        if not self._has_this_side:
+            pytest.skip(f"`{side_of(type(self))}` is not claimed")
         with socket_lab(self.transport()) as lab:
             yield lab
 
     async def test_side_that_is_not_claimed_refuses_when_it_is_opened(self) -> None:
         """With a PluginError that says what to do, before a call waits for it."""
-        if self.has_this_side:
+        if self._has_this_side:
             await self.transport().open_async(Endpoint("127.0.0.1", 9)).aclose()
             return
         rule = "a side that is not there is refused with a PluginError"
@@ -231,3 +227,17 @@ class AsyncTransportContract:
         channel = lab.transport.open_async(lab.endpoint)
         await channel.aclose()
         await channel.aclose()
+
+    async def test_connections_are_opened_ahead_if_that_is_claimed(self, lab: TransportLab) -> None:
+        """`warm` says truly whether connections can rest before the first call; nothing is sent on them."""
+        async with _channel_to(lab) as channel:
+            resting = await channel.warm(2, PATIENT)
+        if "warm" in lab.transport.capabilities:
+            assert resting == 2, f"`warm` is claimed, and of 2 connections {resting} were opened"
+        else:
+            assert resting == 0, "connections are opened ahead and `warm` is not claimed"
+        assert not lab.script.seen, "a request was sent to warm up"
+
+    @property
+    def _has_this_side(self) -> bool:
+        return side_of(type(self)) in self.transport().capabilities

@@ -9,7 +9,7 @@ from directlane_acme import HttpClientTransport, ZoneFirst
 class TestZoneFirstWithoutItsZone(BalancerContract):
     """Nobody is in its zone, so everybody is asked."""
 
-    capabilities = frozenset({"weights"})
+    capabilities = frozenset({"weights"})  # with somebody in its zone, open calls count, too
 
     def balancer(self) -> Balancer:
         return ZoneFirst(zone="zone-a")
@@ -21,7 +21,5 @@ class TestHttpClient(TransportContract):
 
 
 class TestHttpClientAsync(AsyncTransportContract):
-    has_this_side = False
-
     def transport(self) -> Transport:
         return HttpClientTransport()

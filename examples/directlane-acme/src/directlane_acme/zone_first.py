@@ -20,6 +20,7 @@ class ZoneFirst(Balancer):
 
     kind: ClassVar[str] = "zone_first"
     summary: ClassVar[str] = "Draws by weight in its own zone; goes to others when that is full."
+    capabilities: ClassVar[frozenset[str]] = frozenset({"load", "weights"})
 
     zone: str = Field(min_length=1, description="Where this client runs, as the provider names zones.")
     full_at: int = Field(default=16, ge=1, description="An endpoint with so many open calls is full.")
