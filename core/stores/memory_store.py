@@ -112,7 +112,7 @@ class MemoryStore(Store):
                 spent.longest = max(spent.longest, *(budget.window for budget in group))
                 spent.ends = {one: end for one, end in spent.ends.items() if end + spent.longest > now}
                 ends = sorted(spent.ends.values())
-                wait = max(wait, *(wait_for(budget.limit, budget.window, ends, now) for budget in group))
+                wait = max(wait, *(wait_for(_from_last(ends, budget.limit), budget.window, now) for budget in group))
             if wait > 0:
                 return wait
             permit = Permit(str(next(self._numbers)), tuple(by_name))
@@ -149,3 +149,8 @@ class MemoryStore(Store):
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _from_last(ends: Sequence[float], number: int) -> float | None:
+    """The last one (1), the one before it (2), and so on; None if there are not so many."""
+    return ends[-number] if number <= len(ends) else None

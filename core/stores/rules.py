@@ -13,21 +13,18 @@ __all__ = ["check_data", "check_duration", "check_names", "merged", "wait_for"]
 _SOONEST = 0.001
 
 
-def wait_for(limit: int, window: float, ends: Sequence[float], now: float) -> float:
+def wait_for(end: float | None, window: float, now: float) -> float:
     """Seconds until a budget allows one more query; 0 for now.
 
-    A query counts while it ended less than a window ago: from `end` up to `end + window`, that moment left out.
+    A query counts while it ended less than a window ago: from `end` up to `end + window`, that moment left out. Of a
+    limit of 20, the twentieth from the last decides: while it counts, so do the 19 after it.
 
     Args:
-        limit: How many queries may count at one time.
+        end: When that query ended, or will have ended at the latest. None: there were fewer than the limit.
         window: In seconds.
-        ends: When the queries of this budget ended, or will have ended at the latest. In rising order.
         now: The time of the store.
     """
-    counting = [end for end in ends if end + window > now]
-    if len(counting) < limit:
-        return 0.0
-    return max(counting[len(counting) - limit] + window - now, _SOONEST)
+    return max(end + window - now, _SOONEST) if end is not None and end + window > now else 0.0
 
 
 def check_names(*names: str) -> None:

@@ -9,25 +9,31 @@ from pathlib import Path
 from ..interfaces.store import StoreRefused
 from .host_clock import StoreClock
 
-__all__ = ["FORM", "open_file"]
+__all__ = ["FOLD_AT", "FOLD_SOON", "FORM", "open_file"]
 
-FORM = 1
+FORM = 2
 """Of the tables. Raised when they change; a file of another form is refused, not translated."""
 
 _APPLICATION = 0x646C616E
 """Marks the file as ours (`dlan`), in the header that SQLite has for this."""
 
-_LOG_PAGES = 4000
-"""The write-ahead log is folded into the file when it has so many pages (16 MiB). Folding waits for the disk, and so do
-the changes beside it: with SQLite's 1000 pages, one change in a hundred took some milliseconds longer."""
+FOLD_SOON = 4000
+FOLD_AT = 16_000
+"""The write-ahead log is folded into the file when it has so many pages of 4 KiB. Folding waits for the disk, often for
+tens of milliseconds. So the change that nobody waits for does it soon, and any other only when that one never comes."""
 
 _TABLES = (
     # One row. `born` and `lost_at` are on the clock of the host, as all times here but `unix` are.
     "CREATE TABLE file (epoch TEXT NOT NULL, boot TEXT NOT NULL, born REAL NOT NULL, lost_at REAL)",
-    "CREATE TABLE lease (name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, ends REAL NOT NULL)",
-    "CREATE TABLE present (name TEXT NOT NULL, holder TEXT NOT NULL, ends REAL NOT NULL, PRIMARY KEY (name, holder))",
-    "CREATE TABLE budget (name TEXT PRIMARY KEY, longest REAL NOT NULL)",
-    "CREATE TABLE spent (budget TEXT NOT NULL, id TEXT NOT NULL, ends REAL NOT NULL, PRIMARY KEY (budget, id))",
+    # WITHOUT ROWID: a row stands in one tree, not in two, so a change writes one page.
+    """CREATE TABLE lease (
+        name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, ends REAL NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE present (
+        name TEXT, holder TEXT, ends REAL NOT NULL, PRIMARY KEY (name, holder)
+    ) WITHOUT ROWID""",
+    "CREATE TABLE budget (name TEXT PRIMARY KEY, longest REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE spent (budget TEXT, ends REAL, id TEXT, PRIMARY KEY (budget, ends, id)) WITHOUT ROWID",
     """CREATE TABLE saved (
         name TEXT PRIMARY KEY, data BLOB NOT NULL, version TEXT NOT NULL, at REAL NOT NULL, unix REAL NOT NULL
     )""",
@@ -49,9 +55,9 @@ def open_file(path: Path, clock: StoreClock, known: str) -> tuple[sqlite3.Connec
     db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        # What a power cut may take away is gone in a minute anyway; the file stays whole.
+        # A power cut may take away the changes since the log was folded in last; the file stays whole.
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {FOLD_AT}")
         db.execute("BEGIN IMMEDIATE")
         epoch = _prepare(db, path, clock, known)
         db.execute("COMMIT")

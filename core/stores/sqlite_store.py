@@ -26,7 +26,7 @@ from ..interfaces.store import Lease, Permit, Saved, Store, StoreRefused, StoreU
 from .host_clock import HostClock, StoreClock
 from .private_file import default_folder, make_private, same_file
 from .rules import check_data, check_duration, check_names, merged, wait_for
-from .sqlite_file import open_file
+from .sqlite_file import FOLD_AT, FOLD_SOON, open_file
 
 __all__ = ["SqliteStore"]
 
@@ -39,8 +39,11 @@ _FIRST_PAUSE = 0.000_1
 _LONGEST_PAUSE = 0.000_5
 """Seconds between two looks whether the file is free. A change takes about 0.1 ms."""
 
+_GRACE = 1.0
+"""Seconds that what was spent stays in the file after it stopped to count: nothing depends on the last digit."""
+
 _KEPT = 30 * 86400.0
-"""Seconds after which a list that nobody renewed is thrown away."""
+"""Seconds after which a list that nobody renewed, and a lease with its fence, are thrown away."""
 
 
 class SqliteStore(Store):
@@ -126,14 +129,22 @@ class SqliteStore(Store):
             (count,) = db.execute("SELECT count(*) FROM present WHERE name = ?", (name,)).fetchone()
             return int(count)
 
-        return self._change(work)
+        # Nobody waits for this change: a process says it every few seconds, in the background.
+        def change_and_fold(db: sqlite3.Connection) -> int:
+            db.execute(f"PRAGMA wal_autocheckpoint = {FOLD_SOON}")
+            count = self._transaction(db, work)
+            db.execute(f"PRAGMA wal_autocheckpoint = {FOLD_AT}")
+            return count
+
+        return self._with_file(change_and_fold)
 
     def take(self, budgets: Sequence[RateBudget], hold: float) -> Permit | float:
         check_duration("hold", hold)
         by_name = merged(budgets)
 
         def work(db: sqlite3.Connection, now: float) -> Permit | float:
-            wait = max((_wait(db, name, group, now) for name, group in by_name.items()), default=0.0)
+            (lost_at,) = db.execute("SELECT lost_at FROM file").fetchone()
+            wait = max((_wait(db, name, group, lost_at, now) for name, group in by_name.items()), default=0.0)
             if wait > 0:
                 return wait
             permit = Permit(secrets.token_hex(8), tuple(by_name))
@@ -143,12 +154,16 @@ class SqliteStore(Store):
         return self._change(work)
 
     def settle(self, permit: Permit) -> None:
-        self._change(lambda db, now: _spend(db, permit, now))
+        def work(db: sqlite3.Connection, now: float) -> None:
+            _forget(db, permit)
+            _spend(db, permit, now)
+
+        self._change(work)
 
     def cancel(self, permit: Permit) -> None:
         def work(db: sqlite3.Connection, now: float) -> None:
             del now
-            db.execute("DELETE FROM spent WHERE id = ?", (permit.id,))
+            _forget(db, permit)
 
         self._change(work)
 
@@ -160,6 +175,7 @@ class SqliteStore(Store):
             if row != (lease.holder, lease.fence):
                 return False
             db.execute("DELETE FROM saved WHERE at < ?", (now - _KEPT,))
+            db.execute("DELETE FROM lease WHERE ends < ?", (now - _KEPT,))
             db.execute(
                 "INSERT OR REPLACE INTO saved VALUES (?, ?, ?, ?, ?)",
                 (lease.name, data, f"{secrets.token_hex(8)}.{_digest(data)}", now, self._clock.unix()),
@@ -191,14 +207,14 @@ class SqliteStore(Store):
     # --- the file -----------------------------------------------------------------------------------------------------
 
     def _change(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
-        def transaction(db: sqlite3.Connection) -> T:
-            db.execute("BEGIN IMMEDIATE")
-            # Only now: the time of a change is after that of every change before it.
-            result = work(db, self._clock.now())
-            db.execute("COMMIT")
-            return result
+        return self._with_file(lambda db: self._transaction(db, work))
 
-        return self._with_file(transaction)
+    def _transaction(self, db: sqlite3.Connection, work: Callable[[sqlite3.Connection, float], T]) -> T:
+        db.execute("BEGIN IMMEDIATE")
+        # Only now: the time of a change is after that of every change before it.
+        result = work(db, self._clock.now())
+        db.execute("COMMIT")
+        return result
 
     def _with_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._lock:
@@ -255,19 +271,32 @@ def _digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def _wait(db: sqlite3.Connection, name: str, group: Sequence[RateBudget], now: float) -> float:
+def _wait(db: sqlite3.Connection, name: str, group: Sequence[RateBudget], lost_at: float | None, now: float) -> float:
+    """Every step here holds up all other processes: so the file counts, and hands out one row."""
     (known,) = db.execute("SELECT max(longest) FROM budget WHERE name = ?", (name,)).fetchone()
     longest = max(known or 0.0, *(budget.window for budget in group))
-    db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (name, longest))
-    db.execute("DELETE FROM spent WHERE budget = ? AND ends + ? <= ?", (name, longest, now))
-    ends = [end for (end,) in db.execute("SELECT ends FROM spent WHERE budget = ? ORDER BY ends", (name,))]
-    (lost_at,) = db.execute("SELECT lost_at FROM file").fetchone()
-    waits = [wait_for(budget.limit, budget.window, ends, now) for budget in group]
+    if longest != known:
+        db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (name, longest))
+    db.execute("DELETE FROM spent WHERE budget = ? AND ends <= ?", (name, now - longest - _GRACE))
+    waits = [wait_for(_from_last(db, name, budget.limit), budget.window, now) for budget in group]
     if lost_at is not None:  # as if all of it had been spent then
         waits += [lost_at + budget.window - now for budget in group]
     return max(0.0, *waits)
 
 
+def _from_last(db: sqlite3.Connection, name: str, number: int) -> float | None:
+    """When the last query of a budget (1), the one before it (2), and so on ended; None if there are not so many."""
+    row = db.execute(
+        "SELECT ends FROM spent WHERE budget = ? ORDER BY ends DESC LIMIT 1 OFFSET ?", (name, number - 1)
+    ).fetchone()
+    return None if row is None else float(row[0])
+
+
 def _spend(db: sqlite3.Connection, permit: Permit, end: float) -> None:
-    rows = [(name, permit.id, end) for name in permit.budgets]
+    rows = [(name, end, permit.id) for name in permit.budgets]
     db.executemany("INSERT OR REPLACE INTO spent VALUES (?, ?, ?)", rows)
+
+
+def _forget(db: sqlite3.Connection, permit: Permit) -> None:
+    rows = [(name, permit.id) for name in permit.budgets]
+    db.executemany("DELETE FROM spent WHERE budget = ? AND id = ?", rows)

@@ -230,6 +230,41 @@ def test_full_disk_is_told_and_what_was_saved_stays(path: Path) -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(path)], check=True, timeout=60)
 
 
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_change_that_nobody_waits_for_folds_the_log_into_the_file(
+    store: SqliteStore, path: Path, clock: HostClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("directlane.core.stores.sqlite_store.FOLD_SOON", 20)
+    saved_list(store, b"list")
+    before = path.read_bytes()
+    for _ in range(30):
+        store.lease("q", "a", 10)
+        store.take([USER], 5)
+        store.publish(Lease("q", "a", 1), b"list")
+    assert path.read_bytes() == before, "no call waited for the disk"
+    store.attend("fleet", "a", 10)
+    assert path.read_bytes() != before
+    folded = path.read_bytes()
+    for _ in range(30):
+        clock.move(1)
+        store.lease("q", "a", 10)
+    assert path.read_bytes() == folded, "and the next ones do not wait either"
+
+
+def test_lease_that_nobody_took_for_a_month_is_forgotten(store: SqliteStore, path: Path, clock: HostClock) -> None:
+    old = store.lease("old", "a", 10)
+    clock.move(31 * 86400)
+    saved_list(store)
+    store.close()
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT name FROM lease").fetchall() == [("q",)]
+    db.close()
+    assert isinstance(old, Lease)
+    assert not store.publish(old, b"late")
+
+
 # --- a boot -----------------------------------------------------------------------------------------------------------
 
 
