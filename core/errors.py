@@ -4,7 +4,7 @@
     ├── ConfigError               the configuration is wrong: which file, where, what to write instead
     ├── PluginError               a plug-in cannot be loaded or broke its contract
     ├── UnknownServiceError       the configuration has no service of this name
-    ├── InvalidRequestError       a path, header or method that cannot be sent (also a ValueError)
+    ├── InvalidRequestError       a body, path, header or method that cannot be sent (also a ValueError)
     ├── ClosedError               the client was used after `close()`
     ├── DiscoveryError            one question to a control plane had no usable answer
     │   ├── DiscoveryRefused      ... it answered with a status that is not success
@@ -170,14 +170,14 @@ class UnknownServiceError(DirectlaneError):
     """
 
     def __init__(self, name: str, known: Sequence[str], nearest: str | None = None) -> None:
-        hint = f"Did you mean {nearest!r}?" if nearest else f"Known services: {', '.join(known)}."
+        hint = f"did you mean {nearest!r}?" if nearest else f"take one of: {', '.join(known)}."
         super().__init__(f"the configuration has no service {name!r}\nNext: {hint}")
         self.name = name
         self.known: tuple[str, ...] = tuple(known)
 
 
 class InvalidRequestError(DirectlaneError, ValueError):
-    """The request cannot be sent as it is: a line break in a header field, say. Nothing was sent.
+    """The request cannot be sent as it is: a line break in a header field, say, or a body that is a dict.
 
     The text names the field, never its value.
     """

@@ -23,7 +23,7 @@ Headers = tuple[tuple[str, str], ...]
 """Header fields in order, names as they were given. A name may repeat."""
 
 Content = bytes | Iterable[bytes] | AsyncIterable[bytes]
-"""A body: bytes, or a stream of bytes. A stream can be sent once, so its call is never repeated."""
+"""A body: bytes, or a stream of bytes. A stream can be sent once, so its call is repeated only if nothing was sent."""
 
 
 _LOGIN = re.compile(r"//[^/]*@")

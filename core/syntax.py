@@ -13,7 +13,7 @@ from .errors import InvalidRequestError
 __all__ = ["check_headers", "check_method", "check_target", "header_line", "is_token"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TARGET = re.compile(r"[!-~]+")
+_TARGET = re.compile(r'[!"$-~]+')
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
@@ -28,14 +28,14 @@ def check_method(method: str) -> None:
 
 
 def check_target(target: str) -> None:
-    """See that a request target holds visible ASCII characters only.
+    """See that a request target holds visible ASCII characters only, and no fragment.
 
     Raises:
         InvalidRequestError: It does not. The text does not show it: a query may hold a secret.
     """
     if not _TARGET.fullmatch(target):
         raise InvalidRequestError(
-            "the path holds a space, a control character or one that is not ASCII\nNext: percent-encode it."
+            "the path holds a space, a '#', a control character or one that is not ASCII\nNext: percent-encode it."
         )
 
 

@@ -78,7 +78,7 @@ def _cloud(registry: Registry, kind: str, instances: int) -> Cloud:
         for broken in registry.broken:
             if broken.plugin == kind:
                 what = f"the plug-in of provider {kind!r} is broken: {broken.reason}"
-        hint = f"Did you mean {guess!r}?" if guess else f"Those with an emulator: {', '.join(able) or 'none'}."
+        hint = f"did you mean {guess!r}?" if guess else f"take one of: {', '.join(able) or 'none'}."
         raise BadInput(f"{what}\nNext: {hint}")
     return Cloud(kind, plugin.model.facts.title, CLOUDS.get(kind, kind), plugin.emulator(instances, processes=True))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import cast
 from urllib.parse import quote
 
 from ..clock import Clock
 from ..config.model import CallSettings
 from ..dispatch.call import NOBODY, Call
+from ..errors import InvalidRequestError
 from ..message import Content, Headers, Request, headers_from
 from ..syntax import check_headers, check_method, check_target
 from .affinity import Affinity, affinity_from
@@ -23,6 +25,38 @@ _SAFE = "/?=&%:;+,!$'()*@~#[]"
 """What stays as it is in a path that has to be encoded: it may be encoded in part already."""
 
 _PRINTABLE = re.compile(r"[ \x80-\U0010ffff]")
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_WITH_HOST = (
+    "the path is a whole URL, and the endpoint is chosen for you\n"
+    "Next: give what stands behind the host, such as '/v1/models'."
+)
+
+
+def _body(content: object) -> Content:
+    """A body that can be sent, from one that is not plain bytes."""
+    if isinstance(content, str):
+        return content.encode()
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    if isinstance(content, list | tuple):
+        fits = all(isinstance(piece, bytes) for piece in cast("Iterable[object]", content))
+    else:
+        fits = isinstance(content, Iterable | AsyncIterable) and not isinstance(content, Mapping)
+    if not fits:
+        raise InvalidRequestError(
+            f"the body is a {type(content).__name__}; it must be bytes, text, or an iterable of bytes\n"
+            "Next: for JSON, give json.dumps(...)."
+        )
+    return cast("Content", content)
+
+
+def _key(key: object) -> bytes:
+    if isinstance(key, str):
+        return key.encode()
+    if not isinstance(key, bytes):
+        raise InvalidRequestError(f"the key is a {type(key).__name__}; it must be text or bytes\nNext: give str(...).")
+    return key
 
 
 class Intake:
@@ -62,21 +96,23 @@ class Intake:
         """A call that begins now.
 
         Raises:
-            InvalidRequestError: The method, the path or a header field cannot be sent.
+            InvalidRequestError: The body, the method, the path, a header field or the key is not what it must be.
             ValueError: The timeout is not above 0, or the size is not a finite number of 0 or more.
         """
         if timeout is None:
             timeout = self._timeout
-        elif not timeout > 0:
+        elif not isinstance(timeout, int | float) or not timeout > 0:
             raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
-        if isinstance(content, str):
-            content = content.encode()
+        if type(content) is not bytes:
+            content = _body(content)
         if path:
             if not path.isascii() or " " in path:
                 # What people write is encoded for them; control characters are nobody's intention.
                 check_target(_PRINTABLE.sub("x", path))
                 path = quote(path, safe=_SAFE)
             check_target(path)
+            if "://" in path and _ABSOLUTE.match(path):
+                raise InvalidRequestError(_WITH_HOST)
         if method != "POST":
             check_method(method)
         fields: Headers = ()
@@ -107,7 +143,7 @@ class Intake:
         if is_streamed and self._stream_timeout is not None:
             ends_at = now + self._stream_timeout
             deadline = min(deadline, ends_at)
-        if isinstance(key, str):
-            key = key.encode()
+        if key is not None and type(key) is not bytes:
+            key = _key(key)
         # By place: by name, so many arguments take twice as long.
         return Call(request, now, deadline, repeatable, key, NOBODY, is_streamed, is_decoded, size, ends_at)

@@ -76,7 +76,7 @@ def test_an_unknown_service(command: str, tmp_path: Path) -> None:
     file = tmp_path / "good.toml"
     file.write_text(ROUTE.replace("services.s.", "services.scorecard."))
     result = run(command, "-c", str(file), "scorecrd")
-    assert_told(result, "Did you mean 'scorecard'?")
+    assert_told(result, "did you mean 'scorecard'?")
 
 
 def test_unreachable_discovery_at_start(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_bad_arguments_of_call(arguments: tuple[str, ...], text: str, tmp_path: 
         (("demo", "--seconds", "soon"), "is not a duration"),
         (("demo", "--seconds", "0.2"), "1 second at least"),
         (("demo", "-o", "/nowhere/at/all.toml"), "cannot be written"),
-        (("emulate", "--cloud", "alibaba_eass"), "Did you mean 'alibaba_eas'?"),
+        (("emulate", "--cloud", "alibaba_eass"), "did you mean 'alibaba_eas'?"),
         (("emulate", "--instances", "0"), "--instances"),
     ],
 )

@@ -78,7 +78,8 @@ class AsyncService:
         """Call the service and read the whole answer.
 
         Args:
-            content: The body: bytes, text (sent as UTF-8), or an iterable of bytes, which can be sent once only.
+            content: The body: bytes, text (sent as UTF-8), or an iterable of bytes, which can be sent once only. For
+                JSON, give `json.dumps(...)`.
             path: Path and query behind the service's own. Default: the service's root.
             method: HTTP method.
             headers: Header fields to send besides the provider's.
@@ -96,6 +97,7 @@ class AsyncService:
             AttemptsError: Every allowed attempt failed on the wire.
             DeadlineError: The time is over.
             QueueFullError: Every slot is in use, and so is every place in the queue.
+            InvalidRequestError: The request cannot be sent as it is.
             ClosedError: The client is closed.
         """
         call = self._life.intake.call(
@@ -118,8 +120,8 @@ class AsyncService:
     ) -> AsyncGenerator[AsyncReplyStream, None]:
         """Call the service and read the answer piece by piece.
 
-        Arguments and errors as for `send`, but `timeout` limits the time to the answer's headers and then each gap
-        between two pieces: a long answer is no late answer. Failover ends when the headers are there.
+        Arguments and errors as for `send`, but `timeout` is the deadline of the answer's first event. After it each
+        gap between two pieces may take `gap_timeout`: a long answer is no late answer. Failover ends with that event.
         """
         reply = await self.open_stream(
             content,

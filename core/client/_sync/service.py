@@ -79,7 +79,8 @@ class Service:
         """Call the service and read the whole answer.
 
         Args:
-            content: The body: bytes, text (sent as UTF-8), or an iterable of bytes, which can be sent once only.
+            content: The body: bytes, text (sent as UTF-8), or an iterable of bytes, which can be sent once only. For
+                JSON, give `json.dumps(...)`.
             path: Path and query behind the service's own. Default: the service's root.
             method: HTTP method.
             headers: Header fields to send besides the provider's.
@@ -97,6 +98,7 @@ class Service:
             AttemptsError: Every allowed attempt failed on the wire.
             DeadlineError: The time is over.
             QueueFullError: Every slot is in use, and so is every place in the queue.
+            InvalidRequestError: The request cannot be sent as it is.
             ClosedError: The client is closed.
         """
         call = self._life.intake.call(
@@ -119,8 +121,8 @@ class Service:
     ) -> Generator[ReplyStream, None, None]:
         """Call the service and read the answer piece by piece.
 
-        Arguments and errors as for `send`, but `timeout` limits the time to the answer's headers and then each gap
-        between two pieces: a long answer is no late answer. Failover ends when the headers are there.
+        Arguments and errors as for `send`, but `timeout` is the deadline of the answer's first event. After it each
+        gap between two pieces may take `gap_timeout`: a long answer is no late answer. Failover ends with that event.
         """
         reply = self.open_stream(
             content,

@@ -224,7 +224,7 @@ async def test_endpoints_tell_how_they_are_doing(fleet: Fleet) -> None:
 
 async def test_unknown_service_and_closed_client(single: Fleet) -> None:
     client = AsyncClient.from_data(single.data())
-    with pytest.raises(UnknownServiceError, match="Did you mean 'svc'"):
+    with pytest.raises(UnknownServiceError, match="did you mean 'svc'"):
         client.service("svcc")
     service = client.service("svc")
     await service.send()
