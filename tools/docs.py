@@ -104,8 +104,8 @@ _ROUTES = """\
 ## Routes
 
 `[[services.NAME.routes]]`: one table for each route. `provider` says which cloud; it decides which other keys there
-are. Routes of the same tier share the calls by `weight`. A higher tier is used when no route of a lower one has an
-endpoint to offer.
+are. Routes of the same tier share the calls by `weight`. Calls overflow into a higher tier when too few endpoints of a
+lower one are well: see [routes](../how-to/routes.md#how-much-goes-where).
 
 | key | type | default | what it is |
 |---|---|---|---|
