@@ -35,17 +35,18 @@ _WITH_HOST = (
 
 def _body(content: object) -> Content:
     """A body that can be sent, from one that is not plain bytes."""
+    kind = type(content).__name__
     if isinstance(content, str):
         return content.encode()
     if isinstance(content, bytes | bytearray | memoryview):
-        return bytes(content)
+        return bytes(cast("bytes", content))
     if isinstance(content, list | tuple):
         fits = all(isinstance(piece, bytes) for piece in cast("Iterable[object]", content))
     else:
         fits = isinstance(content, Iterable | AsyncIterable) and not isinstance(content, Mapping)
     if not fits:
         raise InvalidRequestError(
-            f"the body is a {type(content).__name__}; it must be bytes, text, or an iterable of bytes\n"
+            f"the body is a {kind}; it must be bytes, text, or an iterable of bytes\n"
             "Next: for JSON, give json.dumps(...)."
         )
     return cast("Content", content)
@@ -57,6 +58,10 @@ def _key(key: object) -> bytes:
     if not isinstance(key, bytes):
         raise InvalidRequestError(f"the key is a {type(key).__name__}; it must be text or bytes\nNext: give str(...).")
     return key
+
+
+def _is_above_0(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
 
 
 class Intake:
@@ -101,7 +106,7 @@ class Intake:
         """
         if timeout is None:
             timeout = self._timeout
-        elif not isinstance(timeout, int | float) or not timeout > 0:
+        elif not _is_above_0(timeout):
             raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
         if type(content) is not bytes:
             content = _body(content)
