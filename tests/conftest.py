@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -15,6 +16,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 WORKERS = 4
 """Fits two cores: while some wait for a fleet of processes, a socket or a process of their own, the others work."""
 
+# Collecting makes a million objects that stay: walking them again and again for garbage is a third of its time.
+gc.disable()
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
@@ -26,6 +30,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if names_none and config.pluginmanager.hasplugin("xdist") and option.numprocesses is None and not option.usepdb:
         option.numprocesses = WORKERS
         option.dist = "worksteal"
+        # Some machines forbid compiled modules. Then each worker would compile and rewrite all tests anew each time.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 LONG = (
@@ -52,3 +58,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = [item for item in items if item.path.parent.name != "fleet"]
     middle = len(items) // 2 - len(fleets[::2])
     items[:] = [*fleets[::2], *others[:middle], *fleets[1::2], *others[middle:]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """From here on garbage is what tests make; what was collected stays, and is not looked at again."""
+    gc.freeze()
+    gc.enable()

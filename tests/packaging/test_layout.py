@@ -62,7 +62,7 @@ def test_built_ins_come_through_the_entry_points() -> None:
 def test_import_does_nothing() -> None:
     """No thread is started, no plug-in is loaded, and nothing comes in that only some users need."""
     code = (
-        "import sys, threading, directlane; "
+        "import sys, threading, directlane; directlane.Client; "
         "assert threading.active_count() == 1, threading.enumerate(); "
         "late = ('yaml', 'trio', 'pytest', 'directlane.testing', 'directlane.core.emulation', "
         "'directlane.core.cli.app', 'directlane.providers'); "
@@ -73,14 +73,36 @@ def test_import_does_nothing() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+def test_a_part_is_had_without_the_client() -> None:
+    """Emulated instances are processes, and many are started: they shall not wait for what they do not use."""
+    code = (
+        "import sys, directlane.core.emulation.instance_process; "
+        "late = ('httpx', 'pydantic', 'stamina', 'directlane.core.client'); "
+        "print([name for name in late if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "[]", "")
+
+
+def test_a_name_that_is_not_there_is_told_and_brings_nothing_in() -> None:
+    code = (
+        "import sys, directlane\n"
+        "assert 'Client' in dir(directlane)\n"
+        "try: directlane.Clent\n"
+        "except AttributeError as error: print(error)\n"
+        "assert 'directlane.core.client' not in sys.modules"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.stdout.strip(), ran.stderr) == ("module 'directlane' has no attribute 'Clent'", "")
+
+
 def test_public_names_are_there_and_sorted() -> None:
     names = list(directlane.__all__)
     assert len(names) == len(set(names))
     missing = [name for name in names if not hasattr(directlane, name)]
     assert missing == []
-    public = {
-        name for name in vars(directlane) if not name.startswith("_") and name not in {"emulation", "testing", *FOLDERS}
-    }
+    others = {"emulation", "testing", "import_module", "TYPE_CHECKING", *FOLDERS}
+    public = {name for name in vars(directlane) if not name.startswith("_") and name not in others}
     assert public <= set(names), "a public name is missing in __all__"
 
 
