@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["MAX_WEIGHT", "Endpoint", "InvalidEndpoint", "Snapshot", "authority"]
+__all__ = ["MAX_WEIGHT", "Endpoint", "InvalidEndpoint", "Snapshot", "authority", "checked_server_name"]
 
 MAX_WEIGHT = 2**31 - 1
 """The largest weight that is believed. More is garbage, not capacity."""
@@ -45,7 +45,11 @@ class Endpoint:
             comes. None (the default) means unknown: it counts as the mean of the known weights.
         zone: Where it stands, as its cloud names it.
         labels: More facts for people and third-party balancers.
-        id: Stable identity. Statistics follow it over updates. Default: scheme, host, port and base path.
+        id: Stable identity. Statistics follow it over updates. Default: scheme, host, port and base path, and
+            `#server_name` if there is one.
+        server_name: The host name, or IP address, that its certificate must name. Where TLS is spoken it is sent as
+            SNI (RFC 6066), and over https it stands in the `Host` header, since it is the host of the origin whose
+            certificate is checked (RFC 9110, section 4.3.4). Without TLS it has no effect. None (the default): `host`.
 
     Raises:
         InvalidEndpoint: A value is out of range; the text says which.
@@ -59,6 +63,7 @@ class Endpoint:
     zone: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     id: str = ""
+    server_name: str | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -73,13 +78,29 @@ class Endpoint:
             )
         put(self, "base_path", self.base_path.rstrip("/"))
         put(self, "labels", dict(self.labels))  # ours: the caller may change theirs
+        if self.server_name is not None:
+            put(self, "server_name", checked_server_name(self.server_name))
         if not self.id:
-            put(self, "id", self.url)
+            put(self, "id", self.url if self.server_name is None else f"{self.url}#{self.server_name}")
 
     @property
     def authority(self) -> str:
-        """`host:port`, as it stands in a URL and in the Host header."""
+        """`host:port`: where connections go to."""
         return authority(self.host, self.port)
+
+    @property
+    def tls_name(self) -> str:
+        """The name for TLS: what is sent as SNI and what the certificate must name. `server_name`, else the host."""
+        return self.host.rstrip(".") if self.server_name is None else self.server_name
+
+    @property
+    def host_field(self) -> str:
+        """What stands in the `Host` header of HTTP: host, and the port unless it is the scheme's own (80, 443)."""
+        is_tls = self.scheme == "https"
+        host = self.server_name if is_tls and self.server_name is not None else self.host
+        if self.port == (443 if is_tls else 80):
+            return f"[{host}]" if ":" in host else host
+        return authority(host, self.port)
 
     @property
     def url(self) -> str:
@@ -125,6 +146,20 @@ class Snapshot:
         after = self.ask_again_in
         if after is not None and (math.isnan(after) or after < 0):
             raise ValueError(f"ask_again_in must be 0 or more seconds, not {after!r}")
+
+
+def checked_server_name(name: str) -> str:
+    """A name for TLS in its usual form: lower case, without a dot at its end.
+
+    Raises:
+        InvalidEndpoint: It is neither a host name nor an IP address.
+    """
+    try:
+        return _checked_host(name).rstrip(".")
+    except InvalidEndpoint:
+        raise InvalidEndpoint(
+            f"server name {_shown(name)} is neither a host name, such as 'chat.example.com', nor an IP address"
+        ) from None
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import cast
 
 __all__ = ["os_reason"]
@@ -20,7 +21,9 @@ def os_reason(error: BaseException) -> str:
         if any(current is other for other in seen):
             continue
         seen.append(current)
-        if isinstance(current, OSError) and current.strerror:
+        if isinstance(current, ssl.SSLCertVerificationError) and hasattr(current, "verify_message"):
+            found = f"its certificate is not accepted: {current.verify_message.rstrip('.')}"
+        elif isinstance(current, OSError) and current.strerror:
             found = current.strerror
         if isinstance(current, BaseExceptionGroup):
             # `isinstance` leaves open what is in the group.

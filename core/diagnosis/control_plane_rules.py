@@ -50,6 +50,10 @@ _TOLD = {
     Failure.UNREACHABLE: "there is no way to it from here",
     Failure.RESET: "the connection ended without an answer",
     Failure.CERTIFICATE: "its certificate is not accepted",
+    Failure.CERTIFICATE_NAME: "its certificate is for another name",
+    Failure.CERTIFICATE_EXPIRED: "its certificate has expired, or is not valid yet",
+    Failure.CERTIFICATE_AUTHORITY: "its certificate comes from an authority that is not known here",
+    Failure.CLIENT_CERTIFICATE: "it asks for a certificate of this host",
     Failure.TLS: "TLS cannot be spoken",
     Failure.NOT_HTTP: "what it answers is not HTTP",
 }
@@ -75,11 +79,24 @@ _UNREACHED = {
         "check the scheme and the port in the route's settings, and the rules of firewalls on the way",
     ),
     Failure.CERTIFICATE: (
-        (
-            "the name of the host is not that of the certificate, a proxy opens TLS on the way, or the authority is "
-            "not known here"
-        ),
-        "check the host in the route's settings, and the certificates of this system",
+        "the certificate does not keep the rules, or a proxy opens TLS on the way",
+        "check the host in the route's settings, and look at the certificate",
+    ),
+    Failure.CERTIFICATE_NAME: (
+        "the host in the settings is not the one that the certificate is for, or a proxy opens TLS on the way",
+        "check the host in the route's settings",
+    ),
+    Failure.CERTIFICATE_EXPIRED: (
+        "nobody has renewed it, or the clock of this host is wrong",
+        "look at the clock of this host; if it is right, tell those who run the control plane",
+    ),
+    Failure.CERTIFICATE_AUTHORITY: (
+        "a proxy opens TLS on the way, or the control plane has an authority of its own",
+        "check the host in the route's settings, and which certificate is shown to this machine",
+    ),
+    Failure.CLIENT_CERTIFICATE: (
+        "what listens there is not the control plane, or a proxy in front of it wants to know who asks",
+        "check the host and the port in the route's settings",
     ),
     Failure.TLS: (
         "the peer does not speak TLS: https is spoken to a port of plain http",

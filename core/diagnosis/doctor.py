@@ -24,11 +24,12 @@ from ..interfaces.finding import Finding, Level
 from ..interfaces.transport import Timeouts
 from ..os_reason import os_reason
 from ..outcome import OK, Outcome
+from ..transports.tls import TlsTransport
 from .control_plane_rules import budget_kept, clock, discovery_failed, listed
 from .failures import Failure, failure_of
 from .instance_rules import broke_off, instance_answered, is_open, no_connection, not_all
 from .look_control_plane import CarefulKeeper, Heard, ask
-from .look_network import get, knock
+from .look_network import certificate_names, end_of_handshake, get, knock
 from .look_store import look_at_store, processes_of
 
 __all__ = ["MOST_INSTANCES", "examine", "of_bad_config", "of_config"]
@@ -40,6 +41,9 @@ _ORDER = (Level.OK, Level.NOTE, Level.WARNING, Level.PROBLEM)
 
 _ANSWER = 5.0
 """Seconds for the answer to GET at most."""
+
+_HANDSHAKE = 2.0
+"""Seconds for a handshake, and for what the instance says of it, after a GET that was broken off."""
 
 
 def of_bad_config(error: ConfigError) -> list[Finding]:
@@ -206,7 +210,16 @@ async def _instance(tools: _Tools, plan: ServicePlan, route: RoutePlan, endpoint
         failure = failure_of(error)
         if failure is Failure.OTHER and error.phase is Phase.CONNECT:
             failure = Failure.RESET  # it takes connections, as we know, and did not keep this one
-        return broke_off(endpoint, failure, str(error), tools.clock.monotonic() - start)
+        seconds = tools.clock.monotonic() - start
+        names: list[str] = []
+        if endpoint.scheme == "https" and isinstance(plan.transport, TlsTransport):
+            tls = plan.transport.tls()
+            if failure is Failure.CERTIFICATE_NAME:
+                names = await certificate_names(endpoint, tls.for_a_look(), limit)
+            elif failure is Failure.RESET:
+                end = await end_of_handshake(endpoint, tls.current(), _HANDSHAKE)
+                failure = failure if end is None else failure_of(end)
+        return broke_off(endpoint, failure, str(error), seconds, names)
     seconds = tools.clock.monotonic() - start
     verdict = OK if reply.ok else route.provider.classify(Outcome(Phase.DONE, seconds, reply))
     target = endpoint.base_path + route.provider.wire(endpoint).prefix or "/"

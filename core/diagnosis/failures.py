@@ -29,7 +29,15 @@ class Failure(Enum):
     RESET = "reset"
     """It closed or reset the connection."""
     CERTIFICATE = "certificate"
-    """Its certificate is not accepted."""
+    """Its certificate is not accepted, for another reason than those that follow."""
+    CERTIFICATE_NAME = "certificate-name"
+    """Its certificate is for other names than ours for it."""
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    """Its certificate has ended, or has not begun."""
+    CERTIFICATE_AUTHORITY = "certificate-authority"
+    """Its certificate comes from an authority that is not known here."""
+    CLIENT_CERTIFICATE = "client-certificate"
+    """It wants a certificate of ours, and got none or none that it likes."""
     TLS = "tls"
     """It does not speak TLS, or not ours."""
     NOT_HTTP = "not-http"
@@ -49,6 +57,25 @@ _ERRNO = {
 }
 
 
+# X509_V_ERR_*, see openssl-verification-options(1).
+_VERIFY = {
+    9: Failure.CERTIFICATE_EXPIRED,
+    10: Failure.CERTIFICATE_EXPIRED,
+    18: Failure.CERTIFICATE_AUTHORITY,
+    19: Failure.CERTIFICATE_AUTHORITY,
+    20: Failure.CERTIFICATE_AUTHORITY,
+    21: Failure.CERTIFICATE_AUTHORITY,
+    62: Failure.CERTIFICATE_NAME,
+    64: Failure.CERTIFICATE_NAME,
+}
+
+_OF_OURS = frozenset(
+    {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_HANDSHAKE_FAILURE"}
+    | {f"SSLV3_ALERT_{what}" for what in ("BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED")}
+)
+"""Alerts by which a server refuses what we have shown of ourselves."""
+
+
 def failure_of(error: BaseException) -> Failure:
     """The kind of a failure: of the innermost error under this one that tells one."""
     found = Failure.OTHER
@@ -61,11 +88,11 @@ def failure_of(error: BaseException) -> Failure:
 
 def _kind(error: BaseException) -> Failure | None:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Failure.CERTIFICATE
+        return _VERIFY.get(getattr(error, "verify_code", 0), Failure.CERTIFICATE)
     if isinstance(error, ssl.SSLEOFError):
         return Failure.RESET
     if isinstance(error, ssl.SSLError):
-        return Failure.TLS
+        return Failure.CLIENT_CERTIFICATE if getattr(error, "reason", None) in _OF_OURS else Failure.TLS
     if isinstance(error, socket.gaierror):
         return Failure.NAME
     if isinstance(error, TransportError) and error.timed_out:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..endpoint import Endpoint
 from ..fields import format_duration
 from ..interfaces.finding import Finding, Level
@@ -39,6 +41,7 @@ _SHUT = {
         "check the address in the route's settings",
     ),
 }
+_MOST_NAMES = 4
 _BROKEN: dict[Failure, tuple[Level, str, str, str]] = {
     Failure.TIMEOUT: (
         Level.WARNING,
@@ -61,8 +64,35 @@ _BROKEN: dict[Failure, tuple[Level, str, str, str]] = {
     Failure.CERTIFICATE: (
         Level.PROBLEM,
         "shows a certificate that is not accepted",
-        "it is made for another name, has expired, or comes from an authority that is not known here",
-        "name the authority with `transport = { kind = ..., ca_file = ... }`, and call the host by the name in it",
+        "the certificate, or one between it and its authority, does not keep the rules",
+        "look at it with `openssl s_client -showcerts -connect HOST:PORT` from this machine",
+    ),
+    Failure.CERTIFICATE_NAME: (
+        Level.PROBLEM,
+        "shows a certificate for another name",
+        "calls go to an address, and the certificate is for a host name; or the name in the settings is another one",
+        "set `server_name` of the route to a name that the certificate has, or call the instance by that name",
+    ),
+    Failure.CERTIFICATE_EXPIRED: (
+        Level.PROBLEM,
+        "shows a certificate that has expired, or is not valid yet",
+        "nobody has renewed it, the instance has not read the new one, or the clock of this host is wrong",
+        "renew the certificate and have the instance read it; look at the clocks of both sides",
+    ),
+    Failure.CERTIFICATE_AUTHORITY: (
+        Level.PROBLEM,
+        "shows a certificate of an authority that is not known here",
+        "the authority is one of your own, the certificate signs itself, or the instance does not send those between",
+        'name the file of the authority: `transport = { kind = "auto", ca_file = "ca.pem" }`',
+    ),
+    Failure.CLIENT_CERTIFICATE: (
+        Level.PROBLEM,
+        "refuses this client's certificate, or wants one",
+        "the instance asks for a certificate (mutual TLS), and got none, or one of an authority that it does not know",
+        (
+            "name one that it knows: "
+            '`transport = { kind = "auto", certificate_file = "client.pem", key_file = "client.key" }`'
+        ),
     ),
     Failure.TLS: (
         Level.PROBLEM,
@@ -91,11 +121,25 @@ def is_open(endpoint: Endpoint, seconds: float) -> Finding:
     )
 
 
-def broke_off(endpoint: Endpoint, failure: Failure, told: str, seconds: float) -> Finding:
-    """A connection stood, and no answer to GET came."""
+def broke_off(endpoint: Endpoint, failure: Failure, told: str, seconds: float, names: Sequence[str] = ()) -> Finding:
+    """A connection stood, and no answer to GET came.
+
+    Args:
+        endpoint: The instance.
+        failure: Why not.
+        told: The error's own words.
+        seconds: How long it took.
+        names: What its certificate is for, if that is known.
+    """
     level, found, cause, step = _BROKEN.get(
         failure, (Level.WARNING, headline_of(told), "", "try the address with curl from this machine")
     )
+    if failure is Failure.CERTIFICATE_NAME:
+        shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+        found = f"shows a certificate for {shown or 'another name'}, and not for {endpoint.tls_name}"
+        plain = [name for name in names if "*" not in name]
+        if plain:
+            step = f'set `server_name = "{plain[0]}"` in the route, if that is who should answer'
     return Finding(level, "instance", f"http-{failure.value}", endpoint.authority, found, cause, step, seconds=seconds)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ from ..interfaces.provider import Provider, Wire
 from ..interfaces.transport import Timeouts, Transport
 from ..message import Reply, Request
 
-__all__ = ["addresses_of", "get", "knock"]
+__all__ = ["addresses_of", "certificate_names", "end_of_handshake", "get", "knock"]
 
 
 async def addresses_of(host: str, limit: float) -> list[str]:
@@ -39,6 +40,46 @@ async def knock(endpoint: Endpoint, limit: float) -> float:
     with suppress(OSError):
         await writer.wait_closed()
     return seconds
+
+
+async def certificate_names(endpoint: Endpoint, context: ssl.SSLContext, limit: float) -> list[str]:
+    """The names that the certificate of an instance is for; none if it cannot be looked at.
+
+    Args:
+        endpoint: The instance.
+        context: One that checks the authority, since Python shows no other certificates, and not the name.
+        limit: Seconds.
+    """
+    opening = asyncio.open_connection(endpoint.host, endpoint.port, ssl=context, server_hostname=endpoint.tls_name)
+    try:
+        _, writer = await asyncio.wait_for(opening, limit)
+    except OSError:
+        return []
+    certificate = writer.get_extra_info("peercert") or {}
+    writer.transport.abort()
+    return [str(value) for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+
+
+async def end_of_handshake(endpoint: Endpoint, context: ssl.SSLContext, limit: float) -> OSError | None:
+    """How an instance ends a connection under TLS on which nothing is sent; None if it does not.
+
+    A server says after the handshake that it wants a certificate. If a request is under way by then, its word may be
+    lost.
+    """
+    try:
+        async with asyncio.timeout(limit):
+            reader, writer = await asyncio.open_connection(
+                endpoint.host, endpoint.port, ssl=context, server_hostname=endpoint.tls_name
+            )
+            try:
+                await reader.read(1)
+            finally:
+                writer.transport.abort()
+    except TimeoutError:
+        return None
+    except OSError as error:
+        return error
+    return None
 
 
 async def get(provider: Provider, transport: Transport, endpoint: Endpoint, timeouts: Timeouts, clock: Clock) -> Reply:

@@ -26,9 +26,7 @@ class SavedListUnreadable(ValueError):
 
 def pack_list(snapshot: Snapshot) -> bytes:
     """The endpoints of a snapshot, its version, and when it wants to be renewed."""
-    entries = [
-        {field.name: getattr(endpoint, field.name) for field in fields(Endpoint)} for endpoint in snapshot.endpoints
-    ]
+    entries = [_entry(endpoint) for endpoint in snapshot.endpoints]
     saved = {"form": _FORM, "endpoints": entries, "version": snapshot.version, "ask_again_in": snapshot.ask_again_in}
     return json.dumps(saved, separators=(",", ":")).encode()
 
@@ -55,9 +53,18 @@ def unpack_list(data: bytes) -> Snapshot:
         raise SavedListUnreadable(f"the saved list cannot be read: {type(error).__name__}") from None
 
 
+def _entry(endpoint: Endpoint) -> dict[str, object]:
+    entry = {field.name: getattr(endpoint, field.name) for field in fields(Endpoint)}
+    if endpoint.server_name is None:
+        del entry["server_name"]  # so that processes of a version without this field can read the list
+    return entry
+
+
 def _endpoint(entry: Mapping[str, object]) -> Endpoint:
-    texts = ("host", "scheme", "base_path", "id")
-    if not all(isinstance(entry[name], str) for name in texts) or not isinstance(entry["zone"], str | None):
+    texts, may_be_none = ("host", "scheme", "base_path", "id"), (entry["zone"], entry.get("server_name"))
+    if not all(isinstance(entry[name], str) for name in texts) or not all(
+        isinstance(value, str | None) for value in may_be_none
+    ):
         raise SavedListUnreadable("an endpoint of the saved list has a field of the wrong type")
     labels = cast("Mapping[object, object]", entry["labels"])
     if not all(isinstance(text, str) for pair in labels.items() for text in pair):

@@ -14,9 +14,14 @@ _HELP = "write it like 'http://10.0.0.7:8000' or 'https://models.example.com/bas
 
 
 def endpoint_at(
-    url: str, *, weight: int | None = None, zone: str | None = None, labels: Mapping[str, str] | None = None
+    url: str,
+    *,
+    weight: int | None = None,
+    zone: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    server_name: str | None = None,
 ) -> Endpoint:
-    """The endpoint at a URL. Without a port, it is the scheme's own (80, 443).
+    """The endpoint at a URL. Without a port, it is the scheme's own (80, 443). `server_name` is for https only.
 
     Raises:
         ValueError: It is not the address of an HTTP server, or has parts that an address must not have.
@@ -42,6 +47,7 @@ def endpoint_at(
             weight=weight,
             zone=zone,
             labels=labels or {},
+            server_name=server_name if parts.scheme == "https" else None,
         )
     except InvalidEndpoint as error:
         raise ValueError(f"{url!r} is not an address: {error}; {_HELP}") from None

@@ -89,7 +89,7 @@ def open_channel(
     """A channel to one endpoint. Does no I/O: it connects when it is needed."""
     import grpc
 
-    every = [*_OPTIONS, *options]
+    every = [*_OPTIONS, *_name_option(endpoint), *options]
     if credentials is None and endpoint.scheme not in _SECURE_SCHEMES:
         return grpc.insecure_channel(_target(endpoint), every)
     return grpc.secure_channel(_target(endpoint), credentials or grpc.ssl_channel_credentials(), every)
@@ -109,7 +109,7 @@ def open_channel_async(
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError("gRPC for async code runs on asyncio only\nNext: use asyncio, or a `GrpcChannel`.") from None
-    every = [*_OPTIONS, *options]
+    every = [*_OPTIONS, *_name_option(endpoint), *options]
     if credentials is None and endpoint.scheme not in _SECURE_SCHEMES:
         return grpc.aio.insecure_channel(_target(endpoint), every)
     return grpc.aio.secure_channel(_target(endpoint), credentials or grpc.ssl_channel_credentials(), every)
@@ -118,6 +118,12 @@ def open_channel_async(
 def _target(endpoint: Endpoint) -> str:
     ip = endpoint.ip
     return f"dns:///{endpoint.authority}" if ip is None else f"ipv{ip.version}:{endpoint.authority}"
+
+
+def _name_option(endpoint: Endpoint) -> list[tuple[str, object]]:
+    """What the certificate must name, if it is not the address; gRPC sends it as `:authority` too."""
+    name = endpoint.server_name
+    return [] if name is None else [("grpc.ssl_target_name_override", name)]
 
 
 def is_rpc_error(error: BaseException) -> bool:

@@ -54,6 +54,7 @@ class AsyncAiohttpChannel(AsyncChannel):
     ) -> None:
         self._endpoint = endpoint
         self._origin = f"{endpoint.scheme}://{endpoint.authority}"
+        self._hosts = [("Host", endpoint.host_field)] if endpoint.server_name is not None else []
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=max_connections or 0, keepalive_timeout=keepalive, ssl=True if tls is None else tls
@@ -104,7 +105,8 @@ class AsyncAiohttpChannel(AsyncChannel):
             request.method,
             URL(self._origin + request.target, encoded=True),
             data=body.data(),
-            headers=body.headers(request.headers),
+            headers=[*self._hosts, *body.headers(request.headers)],
+            server_hostname=self._endpoint.tls_name,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(
                 total=None,

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import ssl
-from pathlib import Path
 from typing import ClassVar, Self
 
-import httpx
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from ..endpoint import Endpoint
 from ..errors import PluginError
 from ..fields import Duration
-from ..interfaces.transport import AsyncChannel, Channel, Transport
+from ..interfaces.transport import AsyncChannel, Channel
+from .tls import TlsTransport
 
 __all__ = ["AiohttpTransport"]
 
 _MISSING = "transport 'aiohttp' needs a package that is not installed: pip install 'directlane[aiohttp]'"
 
 
-class AiohttpTransport(Transport):
+class AiohttpTransport(TlsTransport):
     """HTTP/1.1 over aiohttp, with a session and so a pool of connections for each endpoint. AsyncClient only."""
 
     kind: ClassVar[str] = "aiohttp"
@@ -41,11 +39,6 @@ class AiohttpTransport(Transport):
     max_head_bytes: int = Field(
         default=65_536, ge=1024, description="The status line, and each header field, of an answer may be this long."
     )
-    ca_file: Path | None = Field(
-        default=None, description="PEM file with the authorities to trust for https. Default: those of certifi."
-    )
-
-    _tls: list[ssl.SSLContext] = PrivateAttr(default_factory=list[ssl.SSLContext])
 
     @model_validator(mode="after")
     def _is_installed(self) -> Self:
@@ -78,13 +71,5 @@ class AiohttpTransport(Transport):
             keepalive=self.keepalive,
             max_connections=self.max_connections,
             max_head=self.max_head_bytes,
-            tls=self._context() if endpoint.scheme == "https" else None,
+            tls=self.tls().current() if endpoint.scheme == "https" else None,
         )
-
-    def _context(self) -> ssl.SSLContext:
-        # Reading the authorities takes tens of milliseconds: once, and only for https.
-        if not self._tls:
-            cafile = str(self.ca_file) if self.ca_file is not None else None
-            made = ssl.create_default_context(cafile=cafile) if cafile else httpx.create_ssl_context(trust_env=False)
-            self._tls.append(made)
-        return self._tls[0]

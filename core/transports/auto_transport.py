@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, PrivateAttr
@@ -12,12 +11,13 @@ from ..endpoint import Endpoint
 from ..fields import Duration
 from ..interfaces.transport import AsyncChannel, Channel, Transport
 from .httpx_transport import HttpxTransport
+from .tls import TlsTransport
 from .wire_transport import WireTransport
 
 __all__ = ["AutoTransport"]
 
 
-class AutoTransport(Transport):
+class AutoTransport(TlsTransport):
     """The wire for sync code and on asyncio; httpx on other event loops (trio)."""
 
     kind: ClassVar[str] = "auto"
@@ -32,9 +32,6 @@ class AutoTransport(Transport):
         default=None, ge=1, description="Connections to one endpoint at most. Default: as many as calls are open."
     )
     max_idle: int = Field(default=256, ge=0, description="Idle connections that are kept for one endpoint.")
-    ca_file: Path | None = Field(
-        default=None, description="PEM file with the authorities to trust for https. Default: those of certifi."
-    )
 
     _made: dict[str, Transport] = PrivateAttr(default_factory=dict[str, Transport])
 
@@ -56,6 +53,8 @@ class AutoTransport(Transport):
                 max_connections=self.max_connections,
                 max_idle=self.max_idle,
                 ca_file=self.ca_file,
+                certificate_file=self.certificate_file,
+                key_file=self.key_file,
             )
             self._made[kind.kind] = made
         return made

@@ -21,7 +21,7 @@ def as_transport_error(error: Exception, endpoint: Endpoint, reached: Phase, tim
     """Our error for one of httpx's.
 
     Args:
-        error: What httpx raised, or the TimeoutError of the limit around it.
+        error: What httpx raised, the TimeoutError of the limit around it, or an error of TLS that httpx lets through.
         endpoint: Who was asked.
         reached: The phase if the error's type does not tell a sooner one.
         timeouts: The limits, for the text.
@@ -33,5 +33,4 @@ def as_transport_error(error: Exception, endpoint: Endpoint, reached: Phase, tim
         return TransportError(text, phase=phase, timed_out=True)
     if phase is Phase.CONNECT:
         return TransportError(f"cannot connect to {endpoint.authority}: {os_reason(error)}", phase=phase)
-    detail = str(error) or type(error).__name__
-    return TransportError(f"{endpoint.authority} broke off: {detail}", phase=phase)
+    return TransportError(f"{endpoint.authority} broke off: {os_reason(error)}", phase=phase)

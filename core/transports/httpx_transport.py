@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
+from functools import partial
 from typing import ClassVar
 
 import httpx
@@ -11,14 +11,15 @@ from pydantic import Field, PrivateAttr
 
 from ..endpoint import Endpoint
 from ..fields import Duration
-from ..interfaces.transport import AsyncChannel, Channel, Transport
+from ..interfaces.transport import AsyncChannel, Channel
 from ._async.httpx_channel import AsyncHttpxChannel
 from ._sync.httpx_channel import HttpxChannel
+from .tls import TlsTransport
 
 __all__ = ["HttpxTransport"]
 
 
-class HttpxTransport(Transport):
+class HttpxTransport(TlsTransport):
     """HTTP/1.1 over httpx, with a pool of connections for each endpoint."""
 
     kind: ClassVar[str] = "httpx"
@@ -33,11 +34,8 @@ class HttpxTransport(Transport):
         default=None, ge=1, description="Connections to one endpoint at most. Default: as many as calls are open."
     )
     max_idle: int = Field(default=256, ge=0, description="Idle connections that are kept for one endpoint.")
-    ca_file: Path | None = Field(
-        default=None, description="PEM file with the authorities to trust for https. Default: those of certifi."
-    )
 
-    _contexts: dict[str, ssl.SSLContext] = PrivateAttr(default_factory=dict)
+    _unused: ssl.SSLContext = PrivateAttr(default_factory=partial(ssl.SSLContext, ssl.PROTOCOL_TLS_CLIENT))
 
     def open(self, endpoint: Endpoint) -> Channel:
         return HttpxChannel(endpoint, self._limits(), self._context(endpoint.scheme))
@@ -53,13 +51,5 @@ class HttpxTransport(Transport):
         )
 
     def _context(self, scheme: str) -> ssl.SSLContext:
-        # Reading the authorities takes tens of milliseconds, so it is done once, and only for https.
-        if scheme not in self._contexts:
-            if scheme != "https":
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            elif self.ca_file is not None:
-                context = ssl.create_default_context(cafile=str(self.ca_file))
-            else:
-                context = httpx.create_ssl_context(trust_env=False)
-            self._contexts[scheme] = context
-        return self._contexts[scheme]
+        # httpx wants one for http too.
+        return self.tls().current() if scheme == "https" else self._unused

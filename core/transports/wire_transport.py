@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from pathlib import Path
 from typing import ClassVar
 
-import httpx
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from ..endpoint import Endpoint
 from ..errors import PluginError
 from ..fields import Duration
-from ..interfaces.transport import AsyncChannel, Channel, Transport
+from ..interfaces.transport import AsyncChannel, Channel
+from .tls import TlsTransport
 from .wire.async_channel import AsyncWireChannel
 from .wire.channel import WireChannel
 from .wire.options import WireOptions
@@ -21,7 +20,7 @@ from .wire.options import WireOptions
 __all__ = ["WireTransport"]
 
 
-class WireTransport(Transport):
+class WireTransport(TlsTransport):
     """HTTP/1.1 over plain sockets and asyncio, with a last-in-first-out pool for each endpoint."""
 
     kind: ClassVar[str] = "wire"
@@ -45,14 +44,9 @@ class WireTransport(Transport):
     max_body_bytes: int | None = Field(
         default=None, ge=1, description="The body of an answer that is read as a whole may be this long. Default: any."
     )
-    ca_file: Path | None = Field(
-        default=None, description="PEM file with the authorities to trust for https. Default: those of certifi."
-    )
     unix_socket: Path | None = Field(
         default=None, description="Connect to this Unix socket, whatever the address of the endpoint. Default: TCP."
     )
-
-    _tls: list[ssl.SSLContext] = PrivateAttr(default_factory=list[ssl.SSLContext])
 
     def open(self, endpoint: Endpoint) -> Channel:
         return WireChannel(endpoint, self._options(endpoint))
@@ -77,13 +71,5 @@ class WireTransport(Transport):
             max_head=self.max_head_bytes,
             max_body=self.max_body_bytes,
             unix_socket=str(self.unix_socket) if self.unix_socket is not None else None,
-            tls=self._context() if endpoint.scheme == "https" else None,
+            tls=self.tls() if endpoint.scheme == "https" else None,
         )
-
-    def _context(self) -> ssl.SSLContext:
-        # Reading the authorities takes tens of milliseconds: once, and only for https.
-        if not self._tls:
-            cafile = str(self.ca_file) if self.ca_file is not None else None
-            made = ssl.create_default_context(cafile=cafile) if cafile else httpx.create_ssl_context(trust_env=False)
-            self._tls.append(made)
-        return self._tls[0]

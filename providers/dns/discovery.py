@@ -47,6 +47,7 @@ class DnsTarget:
         rank: Which priority of the SRV records: 1 for the lowest, and so on.
         scheme: Of the endpoints.
         path: Of the endpoints.
+        server_name: Of the endpoints; None: their addresses.
         servers: Whom to ask, in order; empty: the name servers of this machine.
         search: Whether the search path of this machine is used.
         ttl_min: Seconds that each answer holds at least.
@@ -65,6 +66,7 @@ class DnsTarget:
     ttl_min: float = 5.0
     ttl_max: float = 60.0
     timeout: float = 1.0
+    server_name: str | None = None
 
 
 class _CannotTell(DiscoveryError):
@@ -226,7 +228,15 @@ class DnsDiscovery:
         self, address: str, port: int, weight: int | None = None, labels: Mapping[str, str] | None = None
     ) -> Endpoint:
         target = self._target
-        return Endpoint(address, port, scheme=target.scheme, base_path=target.path, weight=weight, labels=labels or {})
+        return Endpoint(
+            address,
+            port,
+            scheme=target.scheme,
+            base_path=target.path,
+            weight=weight,
+            labels=labels or {},
+            server_name=target.server_name,
+        )
 
     def _held(self, ttl: int) -> float:
         """Seconds until the next question."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from ...core.endpoint import Endpoint
-from ...core.fields import Duration
+from ...core.fields import Duration, ServerName
 from ...core.interfaces import Discovery, PlainServersProvider, ProviderFacts
 from ...core.outcome import Outcome, Verdict
 from .verdicts import verdict
@@ -84,9 +84,12 @@ class DnsProvider(PlainServersProvider):
         "and so on. A route of a higher `tier` with rank = 2 is called when the first cannot be. Default: 1.",
     )
     scheme: Literal["http", "https"] = Field(
-        default="http",
-        description="https: the certificate must name the IP address of the instance, since calls go to it. "
-        "Default: http.",
+        default="http", description="https: the certificates must have the name in `server_name`. Default: http."
+    )
+    server_name: ServerName | None = Field(
+        default=None,
+        description="The name that the certificates must have, for https; it is sent as SNI and as Host too. Default: "
+        "`domain`; for SRV records without its `_service._protocol`.",
     )
     path: Annotated[str, AfterValidator(_path)] = Field(
         default="", description="Goes in front of every call's path, such as '/base'. Default: none."
@@ -120,6 +123,8 @@ class DnsProvider(PlainServersProvider):
             raise ValueError('SRV records tell the port: remove `port`, or set record = "address"')
         if self.record == "address" and self.rank != 1:
             raise ValueError('`rank` is for SRV records: remove it, or set record = "srv"')
+        if self.server_name is not None and self.scheme != "https":
+            raise ValueError('`server_name` is for https: remove it, or set scheme = "https"')
         if self.ttl_max < self.ttl_min:
             raise ValueError("`ttl_max` is shorter than `ttl_min`")
         self._discovery()
@@ -133,6 +138,14 @@ class DnsProvider(PlainServersProvider):
         """What HTTP itself says."""
         return verdict(outcome)
 
+    def _certificate_name(self) -> str:
+        """Without a setting, the name that was asked for. The targets of SRV records do not count: whoever can forge an
+        answer could choose them (RFC 6125, section 6.2.1).
+        """
+        if self.server_name is not None:
+            return self.server_name
+        return re.sub(r"^(_[^.]+\.){1,2}(?=[^.])", "", self.domain) if self.record == "srv" else self.domain
+
     def _discovery(self) -> DnsDiscovery:
         try:
             from .discovery import DnsDiscovery, DnsTarget, Server  # needs dnspython, which only some have
@@ -145,6 +158,7 @@ class DnsProvider(PlainServersProvider):
                 family=self.family,
                 rank=self.rank,
                 scheme=self.scheme,
+                server_name=self._certificate_name() if self.scheme == "https" else None,
                 path=self.path,
                 servers=tuple(dict.fromkeys(Server.from_text(text) for text in self.nameservers)),
                 search=self.search,

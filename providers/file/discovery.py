@@ -85,17 +85,19 @@ class FileDiscovery:
         path: The file.
         form: How it is written.
         check_every: Seconds between two looks.
+        server_name: Of entries with https that have none of their own.
     """
 
-    def __init__(self, path: Path, form: Format, check_every: float) -> None:
+    def __init__(self, path: Path, form: Format, check_every: float, server_name: str | None = None) -> None:
         self._path = path
         self._form: Format = form
         self._check_every = check_every
+        self._server_name = server_name
 
     @property
     def identity(self) -> Hashable:
         # A `Path`, not a text: each process looks for itself, which costs less than to share.
-        return "file", self._path, self._form, self._check_every
+        return "file", self._path, self._form, self._check_every, self._server_name
 
     @property
     def addresses(self) -> AddressSource:
@@ -132,7 +134,7 @@ class FileDiscovery:
         if before is not None and self._may_be_half_written(state, known, context.unix_time):
             return replace(before, ask_again_in=min(self._check_every, _QUIET))
         try:
-            snapshot = read_entries(reply.content, self._form)
+            snapshot = read_entries(reply.content, self._form, self._server_name)
         except DiscoveryUnreadable as error:
             raise DiscoveryUnreadable(f"the file {self._path} cannot be used: {error}") from None
         return replace(snapshot, version=version, ask_again_in=self._check_every)

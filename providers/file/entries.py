@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from typing import ClassVar, Literal, TypeAlias, cast
+from typing import ClassVar, Literal, Self, TypeAlias, cast
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...core.endpoint import MAX_WEIGHT, Endpoint, InvalidEndpoint, Snapshot
 from ...core.errors import DiscoveryError, DiscoveryUnreadable
+from ...core.fields import ServerName
 from ...core.interfaces import endpoint_at
 
 __all__ = ["FileEntry", "Format", "format_of", "read_entries"]
@@ -46,9 +47,18 @@ class FileEntry(BaseModel):
     labels: dict[str, str] = Field(
         default_factory=dict[str, str], max_length=_MAX_LABELS, description="More facts for people. Default: none."
     )
+    server_name: ServerName | None = Field(
+        default=None, description="The name that its certificate must have, for https. Default: that of the route."
+    )
 
-    def endpoint(self) -> Endpoint:
-        """The endpoint that it stands for.
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.server_name is not None and self.scheme != "https":
+            raise ValueError('`server_name` is for scheme = "https"')
+        return self
+
+    def endpoint(self, server_name: str | None = None) -> Endpoint:
+        """The endpoint that it stands for; `server_name` is for https without a name of its own.
 
         Raises:
             InvalidEndpoint: The host or the path is none.
@@ -61,6 +71,7 @@ class FileEntry(BaseModel):
             weight=self.weight,
             zone=self.zone,
             labels=self.labels,
+            server_name=(self.server_name or server_name) if self.scheme == "https" else None,
         )
 
 
@@ -69,8 +80,10 @@ def format_of(suffix: str) -> Format | None:
     return _SUFFIXES.get(suffix.lower())
 
 
-def read_entries(body: bytes, form: Format) -> Snapshot:
+def read_entries(body: bytes, form: Format, server_name: str | None = None) -> Snapshot:
     """The endpoints that a file names, in its order.
+
+    `server_name` is for entries with https that have none of their own.
 
     An entry that is none is left out and told in `rejected`; the others count. An empty list is a snapshot without
     endpoints: whether to believe it is not decided here.
@@ -84,7 +97,7 @@ def read_entries(body: bytes, form: Format) -> Snapshot:
     rejected: list[str] = []
     for number, item in enumerate(items, start=1):
         try:
-            found.append(_endpoint(item))
+            found.append(_endpoint(item, server_name))
         except ValueError as error:  # a validation error is one too
             rejected.append(f"entry {number}: {_reason(error)}")
     more = len(rejected) - _MAX_COMPLAINTS
@@ -144,17 +157,17 @@ def _list(data: object) -> list[object]:
     return cast("list[object]", data)
 
 
-def _endpoint(item: object) -> Endpoint:
+def _endpoint(item: object, server_name: str | None) -> Endpoint:
     if isinstance(item, str):
         if "://" in item:
-            return endpoint_at(item)
+            return endpoint_at(item, server_name=server_name)
         endpoint = endpoint_at(f"http://{item}")
         if urlsplit(f"//{item}").port is None:
             raise InvalidEndpoint(f"{item[:60]!r} has no port; write it like '10.0.0.7:8000'")
         return endpoint
     if not isinstance(item, dict):
         raise InvalidEndpoint(f"it is {_kind(item)}; write a text such as '10.0.0.7:8000', or a table")
-    return FileEntry.model_validate(item).endpoint()
+    return FileEntry.model_validate(item).endpoint(server_name)
 
 
 def _reason(error: ValueError) -> str:

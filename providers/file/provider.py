@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from ...core.fields import Duration, SecretContext
+from ...core.fields import Duration, FilePath, ServerName
 from ...core.interfaces import Discovery, PlainServersProvider, ProviderFacts
 from ...core.outcome import Outcome, Verdict
 from .discovery import FileDiscovery
@@ -17,19 +16,6 @@ from .verdicts import verdict
 __all__ = ["FileProvider"]
 
 _SHORTEST = 0.1
-
-
-def _from_folder(path: Path, info: ValidationInfo) -> Path:
-    """Relative paths begin in the folder of the configuration file."""
-    if "\0" in str(path) or not path.name:
-        raise ValueError(f"{str(path)!r} is not the path of a file")
-    context: object = info.context
-    try:
-        path = path.expanduser()
-    except RuntimeError:
-        raise ValueError(f"{str(path)!r} begins with a home folder that is not known") from None
-    # Absolute: the program may change its working directory.
-    return ((context.folder if isinstance(context, SecretContext) else Path()) / path).absolute()
 
 
 def _not_too_often(seconds: float) -> float:
@@ -50,7 +36,7 @@ class FileProvider(PlainServersProvider):
         capabilities=frozenset({"discovery", "weights"}),
     )
 
-    path: Annotated[Path, AfterValidator(_from_folder)] = Field(
+    path: FilePath = Field(
         description="The file. A relative path begins in the folder of the configuration file. Links are followed. It "
         "need not be there when the program starts."
     )
@@ -59,6 +45,11 @@ class FileProvider(PlainServersProvider):
     )
     check_every: Annotated[Duration, AfterValidator(_not_too_often)] = Field(
         default=1.0, description="How often to look whether the file has changed; 100ms or more."
+    )
+    server_name: ServerName | None = Field(
+        default=None,
+        description="The name that the certificates of entries with https must have, if the entry names none; it is "
+        "sent as SNI and as Host too. Default: the host of each entry.",
     )
 
     @model_validator(mode="after")
@@ -69,7 +60,8 @@ class FileProvider(PlainServersProvider):
 
     def discovery(self) -> Discovery:
         """The file."""
-        return FileDiscovery(self.path, self.format or format_of(self.path.suffix) or "json", self.check_every)
+        form = self.format or format_of(self.path.suffix) or "json"
+        return FileDiscovery(self.path, form, self.check_every, self.server_name)
 
     def classify(self, outcome: Outcome) -> Verdict:
         """What HTTP itself says."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Hashable
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote
 
@@ -60,7 +61,7 @@ class KubernetesDiscovery:
             access = yield from self._access.ask()
             reply = yield Query(self._url(access), headers=access.headers, trust=access.trust)
             self._check(reply)
-            known = _Known(self._wanted)
+            known = _Known(self._named(access))
             known.read_list(reply)
             # A watch that ends without a word is no watch: the core decides when to ask again.
             while (yield from self._watch(known)):
@@ -89,6 +90,12 @@ class KubernetesDiscovery:
             has_told = True
             yield known.snapshot()
         return has_told
+
+    def _named(self, access: Access) -> Wanted:
+        wanted = self._wanted
+        if wanted.scheme != "https" or wanted.server_name is not None:
+            return wanted
+        return replace(wanted, server_name=f"{self._service}.{access.namespace}.svc")
 
     def _url(self, access: Access) -> str:
         path = f"/apis/discovery.k8s.io/v1/namespaces/{quote(access.namespace, safe='')}/endpointslices"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from ...core.fields import ServerName
 from ...core.interfaces import Discovery, PlainServersProvider, ProviderFacts
 from ...core.outcome import Outcome, Verdict
 from .auth import SERVICE_ACCOUNT, AccessSettings
@@ -44,6 +45,16 @@ class KubernetesProvider(PlainServersProvider):
         default="auto",
         description="Which addresses: ipv4, ipv6, or auto: IPv4 where the Service has such addresses, else IPv6.",
     )
+    scheme: Literal["http", "https"] = Field(
+        default="http",
+        description="https: the pods speak TLS, and their certificates must have the name in `server_name`. Default: "
+        "http.",
+    )
+    server_name: ServerName | None = Field(
+        default=None,
+        description="The name that the pods' certificates must have, for https; it is sent as SNI and as Host too. "
+        "Default: that of the Service in its cluster, `SERVICE.NAMESPACE.svc`.",
+    )
     api: str | None = Field(
         default=None,
         description="URL of the API server; http only on this machine, as `kubectl proxy` gives it. Default: as in a "
@@ -57,6 +68,8 @@ class KubernetesProvider(PlainServersProvider):
 
     @model_validator(mode="after")
     def _check_api(self) -> Self:
+        if self.server_name is not None and self.scheme != "https":
+            raise ValueError('`server_name` is for https: remove it, or set scheme = "https"')
         if self.api is None:
             return self
         try:
@@ -79,7 +92,7 @@ class KubernetesProvider(PlainServersProvider):
             folder = SERVICE_ACCOUNT
         api = None if self.api is None else self.api.rstrip("/")
         access = AccessSettings(api, self.namespace, folder)
-        return KubernetesDiscovery(access, self.service, Wanted(self.port, self.family))
+        return KubernetesDiscovery(access, self.service, Wanted(self.port, self.family, self.scheme, self.server_name))
 
     def classify(self, outcome: Outcome) -> Verdict:
         """What HTTP itself says."""

@@ -29,10 +29,14 @@ class Wanted:
     Args:
         port: Name or number of the port; None: the only one.
         family: Which addresses. `auto`: IPv4 where there are some, else IPv6.
+        scheme: Of the endpoints.
+        server_name: Of the endpoints, for https.
     """
 
     port: int | str | None
     family: Family
+    scheme: str = "http"
+    server_name: str | None = None
 
 
 def snapshot_of(slices: Iterable[Slice], wanted: Wanted, version: str) -> Snapshot:
@@ -55,7 +59,7 @@ def snapshot_of(slices: Iterable[Slice], wanted: Wanted, version: str) -> Snapsh
         if isinstance(port, str):
             rejected.append(f"slice {each['metadata']['name']} is left out: {port}")
             continue
-        for endpoint in _endpoints(entries, port, rejected):
+        for endpoint in _endpoints(entries, port, wanted, rejected):
             if endpoint is None:
                 not_ready += 1
                 continue
@@ -67,7 +71,9 @@ def snapshot_of(slices: Iterable[Slice], wanted: Wanted, version: str) -> Snapsh
     return Snapshot(tuple(found.values()), tuple(rejected), version, attributes=attributes)
 
 
-def _endpoints(entries: list[Mapping[str, Any]], port: int, rejected: list[str]) -> Iterator[Endpoint | None]:
+def _endpoints(
+    entries: list[Mapping[str, Any]], port: int, wanted: Wanted, rejected: list[str]
+) -> Iterator[Endpoint | None]:
     """The endpoints of one slice; None for one that is not ready."""
     for entry in entries:
         conditions = cast("Mapping[str, bool | None]", entry.get("conditions") or {})
@@ -78,7 +84,13 @@ def _endpoints(entries: list[Mapping[str, Any]], port: int, rejected: list[str])
             continue
         try:
             yield Endpoint(
-                entry["addresses"][0], port, weight=0 if drains else None, zone=_zone(entry), labels=_labels(entry)
+                entry["addresses"][0],
+                port,
+                scheme=wanted.scheme,
+                weight=0 if drains else None,
+                zone=_zone(entry),
+                labels=_labels(entry),
+                server_name=wanted.server_name,
             )
         except (ValueError, IndexError) as error:
             rejected.append(f"an entry is left out: {error}")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from pathlib import Path
 
 import pytest
-import trustme
 from doctor_lab import examined, listening, reset, static
 from fault_lab import Wall
 
@@ -115,27 +113,6 @@ def test_tls_to_a_plain_server_is_told(tmp_path: Path) -> None:
     with answering(200) as server:
         found = examined(static(f"https://127.0.0.1:{server.port}"), tmp_path)
     assert found.one("http-tls")["level"] == "problem"
-
-
-def test_certificate_of_a_stranger_is_told_and_one_that_is_known_is_well(tmp_path: Path) -> None:
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(tls)  # pyright: ignore[reportUnknownMemberType]  # trustme types it loosely
-
-    def talk(connection: socket.socket) -> None:
-        connection.settimeout(20)
-        with tls.wrap_socket(connection, server_side=True) as wrapped:
-            if wrapped.recv(1000):
-                wrapped.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-
-    with listening(talk) as port:
-        url = f"https://127.0.0.1:{port}"
-        found = examined(static(url), tmp_path).one("http-certificate")
-        assert found["level"] == "problem"
-        assert "ca_file" in found["next"]
-        known = {"kind": "wire", "ca_file": str(tmp_path / "ca.pem")}
-        assert examined(static(url, transport=known), tmp_path).bad == []
 
 
 def test_no_more_than_64_instances_are_looked_at(tmp_path: Path) -> None:

@@ -33,6 +33,18 @@ from directlane.core.outcome import FAIL, REAUTHENTICATE
 HERE = Endpoint("10.0.0.7", 8000)
 
 
+def refused(code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "x")
+    error.verify_code = code
+    return error
+
+
+def alert(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, "x")
+    error.reason = reason
+    return error
+
+
 def wrapped(inner: BaseException, outer: BaseException) -> BaseException:
     outer.__cause__ = inner
     return outer
@@ -49,7 +61,16 @@ def wrapped(inner: BaseException, outer: BaseException) -> BaseException:
         (ConnectionResetError(errno.ECONNRESET, "x"), Failure.RESET),
         (socket.gaierror(-2, "x"), Failure.NAME),
         (ssl.SSLCertVerificationError(1, "x"), Failure.CERTIFICATE),
-        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), Failure.TLS),
+        (refused(10), Failure.CERTIFICATE_EXPIRED),
+        (refused(18), Failure.CERTIFICATE_AUTHORITY),
+        (refused(20), Failure.CERTIFICATE_AUTHORITY),
+        (refused(62), Failure.CERTIFICATE_NAME),
+        (refused(64), Failure.CERTIFICATE_NAME),
+        (refused(26), Failure.CERTIFICATE),
+        (alert("TLSV13_ALERT_CERTIFICATE_REQUIRED"), Failure.CLIENT_CERTIFICATE),
+        (alert("TLSV1_ALERT_UNKNOWN_CA"), Failure.CLIENT_CERTIFICATE),
+        (alert("WRONG_VERSION_NUMBER"), Failure.TLS),
+        (ssl.SSLError(1, "x"), Failure.TLS),
         (ssl.SSLEOFError(8, "x"), Failure.RESET),
         (h11.RemoteProtocolError("x"), Failure.NOT_HTTP),
         (httpx.RemoteProtocolError("x"), Failure.RESET),

@@ -23,6 +23,7 @@ ENDPOINTS = st.builds(
     weight=st.none() | st.integers(0, 1000),
     zone=st.none() | st.text(max_size=5),
     labels=st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
+    server_name=st.none() | st.just("chat.example.com"),
 )
 
 
@@ -40,6 +41,12 @@ def test_body_and_attributes_are_not_saved() -> None:
     assert unpack_list(pack_list(snapshot)) == Snapshot(snapshot.endpoints)
 
 
+def test_list_without_names_has_the_form_of_versions_that_know_none() -> None:
+    old, new = Endpoint("10.0.0.1", 443, "https"), Endpoint("10.0.0.1", 443, "https", server_name="a.b")
+    assert b"server_name" not in pack_list(Snapshot((old,)))
+    assert b"server_name" in pack_list(Snapshot((new,)))
+
+
 GOOD = json.loads(pack_list(Snapshot((Endpoint("10.0.0.1", 80),))))
 BAD_ENDPOINTS: list[dict[str, object]] = [
     {"host": "10.0.0"},
@@ -50,6 +57,8 @@ BAD_ENDPOINTS: list[dict[str, object]] = [
     {"labels": []},
     {"labels": {"a": 1}},
     {"id": None},
+    {"server_name": 1},
+    {"server_name": "a b"},
     {"surprise": 1},
 ]
 

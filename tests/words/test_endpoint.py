@@ -37,6 +37,40 @@ class TestIdentity:
         assert Endpoint("Model.VPC.Example", 80).host == "model.vpc.example"
 
 
+class TestServerName:
+    def test_it_is_a_part_of_the_identity_and_no_part_of_the_address(self) -> None:
+        endpoint = Endpoint("10.0.0.1", 8443, "https", server_name="Chat.Example.com.")
+        assert endpoint.server_name == endpoint.tls_name == "chat.example.com"
+        assert endpoint.id == "https://10.0.0.1:8443#chat.example.com"
+        assert (endpoint.url, endpoint.authority) == ("https://10.0.0.1:8443", "10.0.0.1:8443")
+
+    def test_without_one_the_host_counts(self) -> None:
+        assert Endpoint("10.0.0.1", 443, "https").tls_name == "10.0.0.1"
+        assert Endpoint("chat.example.com.", 443, "https").tls_name == "chat.example.com"
+
+    @pytest.mark.parametrize(
+        ("endpoint", "field"),
+        [
+            (Endpoint("10.0.0.1", 80), "10.0.0.1"),
+            (Endpoint("10.0.0.1", 443), "10.0.0.1:443"),
+            (Endpoint("10.0.0.1", 443, "https"), "10.0.0.1"),
+            (Endpoint("::1", 80), "[::1]"),
+            (Endpoint("::1", 81), "[::1]:81"),
+            (Endpoint("10.0.0.1", 443, "https", server_name="a.b"), "a.b"),
+            (Endpoint("10.0.0.1", 8443, "https", server_name="a.b"), "a.b:8443"),
+            (Endpoint("10.0.0.1", 443, "https", server_name="::2"), "[::2]"),
+            (Endpoint("10.0.0.1", 80, "http", server_name="a.b"), "10.0.0.1"),
+        ],
+    )
+    def test_host_field(self, endpoint: Endpoint, field: str) -> None:
+        assert endpoint.host_field == field
+
+    @pytest.mark.parametrize("name", ["", " ", "a b", "10.0.0", "*.example.com", "https://a.b", "a.b:443", "a\r\nX: y"])
+    def test_refused(self, name: str) -> None:
+        with pytest.raises(InvalidEndpoint, match="server name"):
+            Endpoint("10.0.0.1", 443, "https", server_name=name)
+
+
 class TestHosts:
     @pytest.mark.parametrize("host", ["10.0.0.1", "localhost", "a-b.c_d.example", "xn--bcher-kva.example", "host."])
     def test_accepted(self, host: str) -> None:

@@ -28,6 +28,8 @@ class AsyncHttpxChannel(AsyncChannel):
     def __init__(self, endpoint: Endpoint, limits: httpx.Limits, verify: ssl.SSLContext) -> None:
         self._endpoint = endpoint
         self._origin = httpx.URL(f"{endpoint.scheme}://{endpoint.authority}")
+        self._hosts = (("Host", endpoint.host_field),) if endpoint.server_name is not None else ()
+        self._extensions = {"sni_hostname": endpoint.tls_name} if endpoint.scheme == "https" else {}
         self._transport = httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
 
     async def send(self, request: Request, timeouts: Timeouts) -> Reply:
@@ -49,7 +51,7 @@ class AsyncHttpxChannel(AsyncChannel):
                             raise TimeoutError
                 finally:
                     await response.aclose()
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, phase, timeouts) from error
         return Reply(response.status_code, tuple(response.headers.multi_items()), b"".join(pieces), self._endpoint)
 
@@ -59,7 +61,7 @@ class AsyncHttpxChannel(AsyncChannel):
         try:
             with limit_async(timeouts.total):
                 response = await self._transport.handle_async_request(outgoing)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, Phase.WAIT, timeouts) from error
         # httpcore reads the limit anew when the body begins, and never again.
         limits["read"] = timeouts.between_pieces
@@ -67,13 +69,15 @@ class AsyncHttpxChannel(AsyncChannel):
         return AsyncStreamed(response.status_code, headers, AsyncHttpxBody(response, self._endpoint, timeouts))
 
     def _outgoing(self, request: Request, limits: dict[str, float]) -> httpx.Request:
-        content = request.content
+        content, headers = request.content, request.headers
+        if self._hosts:
+            headers = (*self._hosts, *(pair for pair in headers if pair[0].lower() != "host"))
         return httpx.Request(
             request.method,
             self._origin.copy_with(raw_path=request.target.encode("ascii")),
-            headers=request.headers,
+            headers=headers,
             content=(content or None) if isinstance(content, bytes) else pieces_async(content),
-            extensions={"timeout": limits},
+            extensions={"timeout": limits, **self._extensions},
         )
 
     async def aclose(self) -> None:
@@ -98,7 +102,7 @@ class AsyncHttpxBody(AsyncBody):
         try:
             async for piece in self._response.stream:
                 yield piece
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, Phase.STREAM, self._timeouts) from error
 
     async def aclose(self) -> None:

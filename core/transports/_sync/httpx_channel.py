@@ -29,6 +29,8 @@ class HttpxChannel(Channel):
     def __init__(self, endpoint: Endpoint, limits: httpx.Limits, verify: ssl.SSLContext) -> None:
         self._endpoint = endpoint
         self._origin = httpx.URL(f"{endpoint.scheme}://{endpoint.authority}")
+        self._hosts = (("Host", endpoint.host_field),) if endpoint.server_name is not None else ()
+        self._extensions = {"sni_hostname": endpoint.tls_name} if endpoint.scheme == "https" else {}
         self._transport = httpx.HTTPTransport(verify=verify, limits=limits, trust_env=False)
 
     def send(self, request: Request, timeouts: Timeouts) -> Reply:
@@ -50,7 +52,7 @@ class HttpxChannel(Channel):
                             raise TimeoutError
                 finally:
                     response.close()
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, phase, timeouts) from error
         return Reply(response.status_code, tuple(response.headers.multi_items()), b"".join(pieces), self._endpoint)
 
@@ -60,7 +62,7 @@ class HttpxChannel(Channel):
         try:
             with limit(timeouts.total):
                 response = self._transport.handle_request(outgoing)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, Phase.WAIT, timeouts) from error
         # httpcore reads the limit anew when the body begins, and never again.
         limits["read"] = timeouts.between_pieces
@@ -68,13 +70,15 @@ class HttpxChannel(Channel):
         return Streamed(response.status_code, headers, HttpxBody(response, self._endpoint, timeouts))
 
     def _outgoing(self, request: Request, limits: dict[str, float]) -> httpx.Request:
-        content = request.content
+        content, headers = request.content, request.headers
+        if self._hosts:
+            headers = (*self._hosts, *(pair for pair in headers if pair[0].lower() != "host"))
         return httpx.Request(
             request.method,
             self._origin.copy_with(raw_path=request.target.encode("ascii")),
-            headers=request.headers,
+            headers=headers,
             content=(content or None) if isinstance(content, bytes) else pieces(content),
-            extensions={"timeout": limits},
+            extensions={"timeout": limits, **self._extensions},
         )
 
     def close(self) -> None:
@@ -99,7 +103,7 @@ class HttpxBody(Body):
         try:
             for piece in self._response.stream:
                 yield piece
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, Phase.STREAM, self._timeouts) from error
 
     def close(self) -> None:

@@ -201,18 +201,19 @@ class AsyncWireChannel(AsyncChannel):
             return AsyncConnection(loop, ResponseReader(options.max_head), loop.time() + options.max_age)
 
         host = self._endpoint.host
-        name = host if options.tls is not None else None
+        tls = None if options.tls is None else options.tls.current()
+        name = None if tls is None else self._endpoint.tls_name
         timer = loop.call_at(ends_at, ring)
         try:
             async with limit:
                 if options.unix_socket is not None:
                     _, connection = await loop.create_unix_connection(
-                        make, options.unix_socket, ssl=options.tls, server_hostname=name
+                        make, options.unix_socket, ssl=tls, server_hostname=name
                     )
                 else:
                     # asyncio and uvloop set TCP_NODELAY by themselves.
                     _, connection = await loop.create_connection(
-                        make, host, self._endpoint.port, ssl=options.tls, server_hostname=name
+                        make, host, self._endpoint.port, ssl=tls, server_hostname=name
                     )
         except TimeoutError as error:
             raise late(self._endpoint, Phase.CONNECT, timeouts.connect) from error

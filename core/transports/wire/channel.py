@@ -235,8 +235,8 @@ class WireChannel(Channel):
         if connection.has_news():
             # Closed at once, or an answer to nothing. Not a byte was sent yet.
             connection.close()
-            early = BadAnswerError("it closed the connection, or spoke, before it was asked")
-            raise broken(self._endpoint, Phase.CONNECT, early)
+            early = connection.failure or BadAnswerError("it closed the connection, or spoke, before it was asked")
+            raise broken(self._endpoint, Phase.CONNECT, early) from early
         return connection
 
     def give_back(self, connection: Connection) -> None:

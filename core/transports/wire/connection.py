@@ -38,6 +38,7 @@ class Connection:
         abort: Who may end the exchange from another thread; None: nobody.
         ends_at: When its time is over, in seconds of the monotonic clock: what waits for the far side ends by then.
         expires_at: When it is too old for another request.
+        failure: What broke it while it rested, if that is known.
         stale_at: While it rests: when it must not be used any more.
         was_used: Whether it carried a request before the one it carries now.
     """
@@ -51,6 +52,7 @@ class Connection:
         "abort",
         "ends_at",
         "expires_at",
+        "failure",
         "reader",
         "stale_at",
         "was_used",
@@ -69,6 +71,7 @@ class Connection:
         self.reader: ResponseReader = reader
         self.ends_at: float = 0.0
         self.expires_at: float = expires_at
+        self.failure: OSError | None = None
         self.stale_at: float = 0.0
         self.was_used: bool = False
 
@@ -204,7 +207,7 @@ class _TlsConnection(Connection):
 
     def has_news(self) -> bool:
         connected = self._socket
-        if self._held is not None:
+        if self._held is not None or self.failure is not None:
             return True
         if not super().has_news() and not (isinstance(connected, ssl.SSLSocket) and connected.pending()):
             return False
@@ -214,13 +217,15 @@ class _TlsConnection(Connection):
             self._held = connected.recv(_READ)
         except ssl.SSLWantReadError:
             return False
-        except OSError:
-            self._held = b""
+        except OSError as error:
+            self.failure = error
         finally:
             connected.settimeout(max(self.ends_at - time.monotonic(), 0.001))
         return True
 
     def receive(self) -> bytes:
+        if self.failure is not None:
+            raise self.failure
         held = self._held
         if held is None:
             return super().receive()
@@ -248,7 +253,7 @@ def connect(endpoint: Endpoint, options: WireOptions, seconds: float) -> Connect
         if options.tls is not None:
             kind = _TlsConnection
             connected.settimeout(_left(ends_at))
-            connected = options.tls.wrap_socket(connected, server_hostname=endpoint.host)
+            connected = options.tls.current().wrap_socket(connected, server_hostname=endpoint.tls_name)
         return kind(connected, ResponseReader(options.max_head), began + options.max_age)
     except BaseException:
         connected.close()

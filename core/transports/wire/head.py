@@ -62,9 +62,7 @@ class HeadMaker:
     __slots__ = ("_host", "_lines", "_start")
 
     def __init__(self, endpoint: Endpoint) -> None:
-        default = 443 if endpoint.scheme == "https" else 80
-        name = endpoint.authority.removesuffix(f":{default}") if endpoint.port == default else endpoint.authority
-        self._host = f" HTTP/1.1\r\nHost: {name}\r\n"
+        self._host = f" HTTP/1.1\r\nHost: {endpoint.host_field}\r\n"
         # Each is replaced as a whole, so that a thread never sees the fields of one call with the bytes of another.
         self._start = _Start("", "", (), b"", None, has_body=False)
         self._lines: dict[tuple[str, str], str] = {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
+
+from ..tls import TlsContexts
 
 __all__ = ["WireOptions"]
 
@@ -19,4 +20,4 @@ class WireOptions:
     max_head: int
     max_body: int | None
     unix_socket: str | None
-    tls: ssl.SSLContext | None
+    tls: TlsContexts | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import cast
 
 import dns.rcode
 import pytest
@@ -15,6 +16,7 @@ from directlane.core.interfaces import AddressSource, EmptyAnswer, LocalQuery, P
 from directlane.core.message import Reply
 from directlane.core.os_reason import os_reason
 from directlane.providers.dns import DnsProvider, plugin
+from directlane.providers.dns.discovery import DnsTarget
 from directlane.providers.dns.emulator import DnsEmulator
 from directlane.providers.dns.name_server import NameServer, empty_answer
 
@@ -271,3 +273,34 @@ def test_order_of_the_records_is_no_news(server: NameServer) -> None:
     server.records = {("chat.test.", "A"): [f"10.0.0.{n}" for n in range(1, 9)]}
     made = provider(server, domain="chat.test", record="address", port=80)
     assert len({tuple(ids(ask(made)[0])) for _ in range(8)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"domain": "chat.example.com", "record": "address", "port": 443}, "chat.example.com"),
+        ({"domain": "Chat.example.com.", "record": "address", "port": 443}, "chat.example.com"),
+        ({"domain": "_http._tcp.chat.example.com"}, "chat.example.com"),
+        ({"domain": "_chat.example.com"}, "example.com"),
+        ({"domain": "chat.example.com"}, "chat.example.com"),
+        ({"domain": "_http._tcp.chat.example.com", "server_name": "Own.example.com"}, "own.example.com"),
+    ],
+)
+def test_name_of_certificates_is_the_name_that_was_asked_for(given: dict[str, object], name: str) -> None:
+    made = DnsProvider.model_validate({"record": "srv", "scheme": "https", **given})
+    identity = made.discovery().identity
+    assert isinstance(identity, tuple)
+    target = cast("DnsTarget", identity[1])
+    assert Endpoint("10.0.0.1", 443, "https", server_name=target.server_name).tls_name == name
+
+
+def test_name_of_certificates_is_that_of_every_endpoint(server: NameServer) -> None:
+    made = provider(server, scheme="https", server_name="chat.example.com")
+    assert {endpoint.server_name for endpoint in ask(made)[0].endpoints} == {"chat.example.com"}
+    plain = provider(server)
+    assert {endpoint.server_name for endpoint in ask(plain)[0].endpoints} == {None}
+
+
+def test_name_of_certificates_without_https_is_refused() -> None:
+    with pytest.raises(ValidationError, match="`server_name` is for https"):
+        DnsProvider.model_validate({"domain": "a.b", "port": 80, "server_name": "a.b"})

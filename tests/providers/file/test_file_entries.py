@@ -48,6 +48,10 @@ def reason_against(item: object) -> str:
             {"host": "a", "port": 443, "scheme": "https", "path": "/b", "weight": 3, "zone": "z", "labels": {"k": "v"}},
             Endpoint("a", 443, scheme="https", base_path="/b", weight=3, zone="z", labels={"k": "v"}),
         ),
+        (
+            {"host": "10.0.0.7", "port": 443, "scheme": "https", "server_name": "Chat.example.com"},
+            Endpoint("10.0.0.7", 443, scheme="https", server_name="chat.example.com"),
+        ),
     ],
 )
 def test_entry_becomes_an_endpoint(item: object, endpoint: Endpoint) -> None:
@@ -205,3 +209,15 @@ def test_json_that_was_cut_off_is_never_taken_for_a_shorter_list(items: list[obj
     whole = json.dumps(items).encode()
     with pytest.raises(DiscoveryError):
         read_entries(whole[: data.draw(st.integers(0, len(whole) - 1))], "json")
+
+
+def test_name_of_the_route_is_for_entries_with_https_that_have_none() -> None:
+    own = {"host": "10.0.0.9", "port": 443, "scheme": "https", "server_name": "own.example.com"}
+    items = ["https://10.0.0.7", "http://10.0.0.8", own, {**own, "server_name": None}, {"host": "a", "port": 1}]
+    snapshot = read_entries(json.dumps(items).encode(), "json", "chat.example.com")
+    names = [endpoint.server_name for endpoint in snapshot.endpoints]
+    assert names == ["chat.example.com", None, "own.example.com", "chat.example.com", None]
+
+
+def test_name_without_https_is_refused() -> None:
+    assert "server_name" in reason_against({"host": "a", "port": 1, "server_name": "a.b"})

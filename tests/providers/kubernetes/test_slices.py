@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from directlane import Endpoint
+from directlane import Endpoint, LocalQuery, PollContext, Reply, Snapshot
+from directlane.providers.kubernetes import KubernetesProvider
 from directlane.providers.kubernetes.slices import Wanted, snapshot_of
 
 HTTP = [{"name": "http", "port": 8000, "protocol": "TCP"}]
@@ -144,3 +147,35 @@ def test_order_of_the_slices_changes_nothing(pods: list[tuple[int, str, bool | N
     chance.shuffle(slices)
     assert snapshot_of(slices, ANY, "1") == before
     assert len({endpoint.id for endpoint in before.endpoints}) == len(before.endpoints)
+
+
+def test_pods_that_speak_tls_have_the_name_of_their_service() -> None:
+    wanted = Wanted(None, "auto", "https", "chat.models.svc")
+    (endpoint,) = snapshot_of([slice_of(entry("10.0.0.1"))], wanted, "1").endpoints
+    assert endpoint == Endpoint("10.0.0.1", 8000, "https", server_name="chat.models.svc", labels=endpoint.labels)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, None),
+        ({"scheme": "https"}, "chat.models.svc"),
+        ({"scheme": "https", "server_name": "chat.example.com"}, "chat.example.com"),
+    ],
+)
+def test_name_of_certificates_is_that_of_the_service_in_its_cluster(given: dict[str, str], name: str | None) -> None:
+    api = {"api": "http://127.0.0.1:8001", "namespace": "models"}
+    provider = KubernetesProvider.model_validate({"service": "chat", **api, **given})
+    conversation = provider.discovery().poll(PollContext(0.0))
+    access = next(conversation)
+    assert isinstance(access, LocalQuery)
+    conversation.send(access.run())
+    listed = {"metadata": {"resourceVersion": "1"}, "items": [slice_of(entry("10.0.0.1"))]}
+    snapshot = conversation.send(Reply(200, content=json.dumps(listed).encode()))
+    assert isinstance(snapshot, Snapshot)
+    assert [endpoint.server_name for endpoint in snapshot.endpoints] == [name]
+
+
+def test_name_of_certificates_without_https_is_refused() -> None:
+    with pytest.raises(ValidationError, match="`server_name` is for https"):
+        KubernetesProvider.model_validate({"service": "chat", "server_name": "a.b"})

@@ -45,6 +45,10 @@ def snapshot_of(discovery: Discovery) -> Snapshot:
         ("http://[fd00::7]:9000", Endpoint("fd00::7", 9000)),
         ("http://8.8.8.8", Endpoint("8.8.8.8", 80)),
         (
+            {"url": "https://10.0.0.7:8443", "server_name": "Chat.example.com"},
+            Endpoint("10.0.0.7", 8443, scheme="https", server_name="chat.example.com"),
+        ),
+        (
             {"url": "http://10.0.0.7:8000", "weight": 30, "zone": "a"},
             Endpoint("10.0.0.7", 8000, weight=30, zone="a"),
         ),
@@ -165,3 +169,28 @@ def test_plugin_brings_the_provider_and_its_emulator() -> None:
     assert brought.model.kind == "static"
     assert brought.emulator is not None
     assert isinstance(brought.emulator(1), StaticEmulator)
+
+
+def test_name_of_the_route_is_for_addresses_with_https_that_have_none() -> None:
+    own = {"url": "https://10.0.0.9", "server_name": "own.example.com"}
+    made = provider("https://10.0.0.7", "http://10.0.0.8", own, server_name="chat.example.com")
+    names = [endpoint.server_name for endpoint in made.endpoints()]
+    assert names == ["chat.example.com", None, "own.example.com"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"addresses": ["http://10.0.0.7"], "server_name": "a.b"},
+        {"addresses": [{"url": "http://10.0.0.7", "server_name": "a.b"}]},
+        {"addresses": ["https://10.0.0.7"], "server_name": "a b"},
+    ],
+)
+def test_name_that_cannot_be_used_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=r"server.name"):
+        StaticProvider.model_validate(given)
+
+
+def test_one_address_with_two_names_is_two_endpoints() -> None:
+    made = provider(*({"url": "https://10.0.0.7", "server_name": name} for name in ("a.example.com", "b.example.com")))
+    assert len({endpoint.id for endpoint in made.endpoints()}) == 2
