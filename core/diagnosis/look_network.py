@@ -6,7 +6,9 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import cast
 
 from ..clock import Clock
 from ..endpoint import Endpoint
@@ -55,9 +57,10 @@ async def certificate_names(endpoint: Endpoint, context: ssl.SSLContext, limit: 
         _, writer = await asyncio.wait_for(opening, limit)
     except OSError:
         return []
-    certificate = writer.get_extra_info("peercert") or {}
+    certificate = cast("Mapping[str, object]", writer.get_extra_info("peercert") or {})
     writer.transport.abort()
-    return [str(value) for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+    names = cast("Iterable[tuple[str, str]]", certificate.get("subjectAltName", ()))
+    return [value for kind, value in names if kind in ("DNS", "IP Address")]
 
 
 async def end_of_handshake(endpoint: Endpoint, context: ssl.SSLContext, limit: float) -> OSError | None:

@@ -94,8 +94,9 @@ class Authority:
 
 
 def _common_name(certificate: Any) -> str | None:
-    pairs = dict(pair for part in (certificate or {}).get("subject", ()) for pair in part)
-    return pairs.get("commonName")
+    subject: Any = certificate.get("subject", ()) if certificate else ()
+    names: dict[str, str] = dict(pair for part in subject for pair in part)
+    return names.get("commonName")
 
 
 _PATIENT = Timeouts(connect=20, total=30)
