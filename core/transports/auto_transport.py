@@ -32,6 +32,13 @@ class AutoTransport(TlsTransport):
         default=None, ge=1, description="Connections to one endpoint at most. Default: as many as calls are open."
     )
     max_idle: int = Field(default=256, ge=0, description="Idle connections that are kept for one endpoint.")
+    tcp_keepalive: Duration = Field(
+        default=15.0,
+        le=3600,
+        description="For the wire: a connection on which nothing moves for so long is probed by the kernel, three "
+        "times, each after a third of this time; without an answer it is broken. Whole seconds; 0: never. See "
+        "[instances that vanish](../how-to/instances-that-fail.md#instances-that-vanish).",
+    )
 
     _made: dict[str, Transport] = PrivateAttr(default_factory=dict[str, Transport])
 
@@ -48,13 +55,7 @@ class AutoTransport(TlsTransport):
     def _transport(self, kind: type[WireTransport | HttpxTransport]) -> Transport:
         made = self._made.get(kind.kind)
         if made is None:
-            made = kind(
-                keepalive=self.keepalive,
-                max_connections=self.max_connections,
-                max_idle=self.max_idle,
-                ca_file=self.ca_file,
-                certificate_file=self.certificate_file,
-                key_file=self.key_file,
-            )
+            shared = self.model_dump()
+            made = kind.model_validate({name: shared[name] for name in kind.model_fields if name in shared})
             self._made[kind.kind] = made
         return made

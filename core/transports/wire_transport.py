@@ -44,6 +44,13 @@ class WireTransport(TlsTransport):
     max_body_bytes: int | None = Field(
         default=None, ge=1, description="The body of an answer that is read as a whole may be this long. Default: any."
     )
+    tcp_keepalive: Duration = Field(
+        default=15.0,
+        le=3600,
+        description="A connection on which nothing moves for so long is probed by the kernel, three times, each after "
+        "a third of this time; without an answer it is broken. Whole seconds; 0: never. See "
+        "[instances that vanish](../how-to/instances-that-fail.md#instances-that-vanish).",
+    )
     unix_socket: Path | None = Field(
         default=None, description="Connect to this Unix socket, whatever the address of the endpoint. Default: TCP."
     )
@@ -71,5 +78,6 @@ class WireTransport(TlsTransport):
             max_head=self.max_head_bytes,
             max_body=self.max_body_bytes,
             unix_socket=str(self.unix_socket) if self.unix_socket is not None else None,
+            tcp_keepalive=self.tcp_keepalive,
             tls=self.tls() if endpoint.scheme == "https" else None,
         )

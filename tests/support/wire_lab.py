@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import h11
 
-from directlane import AsyncChannel, Channel, Endpoint, Reply, Request, Timeouts
+from directlane import AsyncChannel, Channel, Endpoint, Reply, Request, Timeouts, Transport
 from directlane.core.transports.wire_transport import WireTransport
 
 __all__ = [
@@ -135,7 +135,7 @@ def read_request(connection: socket.socket) -> tuple[h11.Request, bytes] | None:
 class Caller(ABC):
     """Calls one endpoint through the wire, in one colour."""
 
-    def open(self, endpoint: Endpoint, transport: WireTransport | None = None) -> Self:
+    def open(self, endpoint: Endpoint, transport: Transport | None = None) -> Self:
         """Open the channel; closed with the caller."""
         self._open(transport or WireTransport(), endpoint)
         return self
@@ -147,7 +147,7 @@ class Caller(ABC):
         self.close()
 
     @abstractmethod
-    def _open(self, transport: WireTransport, endpoint: Endpoint) -> None: ...
+    def _open(self, transport: Transport, endpoint: Endpoint) -> None: ...
 
     @abstractmethod
     def send(self, request: Request, timeouts: Timeouts = PATIENT) -> Reply: ...
@@ -167,7 +167,7 @@ class Caller(ABC):
 class SyncCaller(Caller):
     channel: Channel
 
-    def _open(self, transport: WireTransport, endpoint: Endpoint) -> None:
+    def _open(self, transport: Transport, endpoint: Endpoint) -> None:
         self.channel = transport.open(endpoint)
 
     def send(self, request: Request, timeouts: Timeouts = PATIENT) -> Reply:
@@ -198,7 +198,7 @@ class AsyncCaller(Caller):
         """Run something in the loop of this caller."""
         return self._runner.run(coroutine)
 
-    def _open(self, transport: WireTransport, endpoint: Endpoint) -> None:
+    def _open(self, transport: Transport, endpoint: Endpoint) -> None:
         async def opened() -> AsyncChannel:
             return transport.open_async(endpoint)
 

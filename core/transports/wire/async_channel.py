@@ -215,6 +215,7 @@ class AsyncWireChannel(AsyncChannel):
                     _, connection = await loop.create_connection(
                         make, host, self._endpoint.port, ssl=tls, server_hostname=name
                     )
+                    connection.watch_peer(options.tcp_keepalive)
         except TimeoutError as error:
             raise late(self._endpoint, Phase.CONNECT, timeouts.connect) from error
         except OSError as error:

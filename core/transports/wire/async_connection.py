@@ -7,6 +7,7 @@ import select
 from typing import cast
 
 from .reader import BadAnswerError, ResponseReader, hinted_end
+from .vanished import watch_peer
 
 __all__ = ["AsyncConnection"]
 
@@ -72,6 +73,11 @@ class AsyncConnection(asyncio.Protocol):
         if hasattr(select, "poll") and transport.get_extra_info("ssl_object") is None:
             self._poll = select.poll()
             self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def watch_peer(self, seconds: float) -> None:
+        """See `vanished`."""
+        if not self.is_broken:
+            watch_peer(self._transport.get_extra_info("socket"), seconds)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""

@@ -15,6 +15,7 @@ from ...endpoint import Endpoint
 from ...interfaces.transport import Abort
 from .options import WireOptions
 from .reader import ResponseReader, hinted_end
+from .vanished import watch_peer
 
 __all__ = ["Connection", "connect"]
 
@@ -250,6 +251,7 @@ def connect(endpoint: Endpoint, options: WireOptions, seconds: float) -> Connect
     try:
         if options.unix_socket is None:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            watch_peer(connected, options.tcp_keepalive)
         if options.tls is not None:
             kind = _TlsConnection
             connected.settimeout(_left(ends_at))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from ...endpoint import Endpoint
 from ...errors import Phase, TransportError
 from ...fields import format_duration
@@ -28,8 +30,11 @@ def may_resend(
 
 
 def translated(endpoint: Endpoint, error: BaseException, phase: Phase, seconds: float) -> TransportError | None:
-    """Our error for what the socket or the reader raised; None for what is not theirs: the caller's, a cancellation."""
-    if isinstance(error, TimeoutError):
+    """Our error for what the socket or the reader raised; None for what is not theirs: the caller's, a cancellation.
+
+    ETIMEDOUT is no time limit of ours: the kernel says that the peer does not answer it any more.
+    """
+    if isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT:
         return late(endpoint, phase, seconds)
     if isinstance(error, OSError | BadAnswerError):
         return broken(endpoint, phase, error)

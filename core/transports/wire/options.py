@@ -20,4 +20,5 @@ class WireOptions:
     max_head: int
     max_body: int | None
     unix_socket: str | None
+    tcp_keepalive: float
     tls: TlsContexts | None
