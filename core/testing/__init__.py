@@ -5,6 +5,7 @@ from ._sync.transport_contract import TransportContract
 from .balancer_contract import BalancerContract
 from .canaries import Canaries
 from .conversation import Answer, Asked, Cloud, Told, talk
+from .emulator_contract import EmulatorContract
 from .guard import alone
 from .listings import Listed
 from .members import FakeLoad, FakeMember, ManualClock, members_of
@@ -19,6 +20,7 @@ __all__ = [
     "BalancerContract",
     "Canaries",
     "Cloud",
+    "EmulatorContract",
     "FakeLoad",
     "FakeMember",
     "Listed",

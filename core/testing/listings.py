@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
-from ..endpoint import MAX_WEIGHT
+from ..endpoint import MAX_WEIGHT, Snapshot
 
-__all__ = ["BAD_ENTRIES", "HARD", "LARGE", "PLAIN", "WEIGHTED", "Listed"]
+__all__ = [
+    "BAD_ENTRIES",
+    "HARD",
+    "LARGE",
+    "NO_LIST",
+    "PLAIN",
+    "WEIGHTED",
+    "Listed",
+    "addresses_listed",
+    "addresses_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +59,27 @@ BAD_ENTRIES = (
     *(Listed(host, 80) for host in ("", "10.0.0.256", "0x7f.1", "fe80::1%eth0", "no host!", "a b", None, 7, 0.5)),
 )
 """No client can call any of these."""
+
+NO_LIST: tuple[bytes, ...] = (
+    b"",
+    b" ",
+    b"<html><body>Please log in</body></html>",
+    b'{"a": [{"ip": "10.9.9',
+    b"null",
+    b"17",
+    b'"busy"',
+    b"\xff\xfe\x00",
+    b'{"error": "busy", "message": "try again"}',
+    b"[" * 5000,
+)
+"""Bodies that are no list on any cloud."""
+
+
+def addresses_listed(listed: Sequence[Listed]) -> frozenset[tuple[str, int]]:
+    """Address and port of each entry, in the form that endpoints have."""
+    return frozenset((str(ip_address(str(each.host))), int(str(each.port))) for each in listed)
+
+
+def addresses_of(snapshot: Snapshot) -> frozenset[tuple[str, int]]:
+    """Address and port of each endpoint."""
+    return frozenset((endpoint.host, endpoint.port) for endpoint in snapshot.endpoints)

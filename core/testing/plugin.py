@@ -26,7 +26,7 @@ __all__ = [
     "pytest_configure",
 ]
 
-_CONTRACTS = ("Provider", "Balancer", "Transport", "AsyncTransport", "Store")
+_CONTRACTS = ("Provider", "Balancer", "Transport", "AsyncTransport", "Store", "Emulator")
 _PROPERTY = "directlane_contract"
 
 

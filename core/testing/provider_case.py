@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from typing import ClassVar
 
 import pytest
@@ -15,7 +16,10 @@ from .canaries import Canaries
 from .conversation import Asked, Cloud, Told, talk
 from .listings import HARD, PLAIN, Listed
 
-__all__ = ["ProviderCase"]
+__all__ = ["PRIVATE", "ProviderCase"]
+
+PRIVATE = tuple(ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"))
+"""Networks that a cloud's own addresses are in."""
 
 
 class ProviderCase:
@@ -32,7 +36,7 @@ class ProviderCase:
     """What it can do in this setting. Default: `facts.capabilities`, of which it must be a part. A capability is closed
     until it is claimed: what can be done without being claimed is a failure, too.
 
-    The rules know: `discovery` (it asks a control plane), `weights`, `signing`, `token-refresh`.
+    The rules know: `discovery` (it asks a control plane), `weights`, `watch`, `signing`, `token-refresh`.
     """
 
     empty_answer: ClassVar[EmptyAnswer] = EmptyAnswer.REFUSE
@@ -63,6 +67,13 @@ class ProviderCase:
         """Routes that ask another question: another region, another service. Default: none."""
         del secret
         return ()
+
+    def change(self, listed: Sequence[Listed], after: Sequence[Listed]) -> Sequence[bytes]:
+        """With `watch`: the pieces that the cloud sends in the open answer when the first list becomes the second.
+
+        Not called if the provider asks a question that is answered when something changes: `answer` does that.
+        """
+        raise NotImplementedError("write `change`: what your cloud sends in a watch when its list changes")
 
     def stale_answer(self) -> Reply:
         """With `token-refresh`: how the cloud says that a token is no longer good. Default: a bare 401."""
@@ -114,3 +125,12 @@ class ProviderCase:
     def told(self, discovery: Discovery, listed: Sequence[Listed] = PLAIN, *, previous: Snapshot | None = None) -> Told:
         """What a discovery makes of a list. Two thousand entries take steps; so they are not counted."""
         return talk(discovery, self.cloud(listed), previous=previous, steps=None)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a control plane is asked."""
+        return "discovery" in self.claimed
+
+    def good(self) -> Told:
+        """A conversation of a new discovery, while all is well."""
+        return talk(self.discovery(), self.cloud())

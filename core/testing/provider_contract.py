@@ -10,19 +10,33 @@
             servers = [{"host": each.host, "port": each.port, "load": each.weight} for each in listed]
             return Reply(200, content=json.dumps({"servers": servers}).encode())
 
-The rules stand in four classes, one for each part of a provider; each test is one rule and its name says which.
+The rules stand in some classes, one for each part of a provider; each test is one rule and its name says which.
 """
 
 from __future__ import annotations
 
-from .provider_discovery import DiscoveryRules
+from .provider_answers import AnswerRules
+from .provider_lists import ListRules
+from .provider_questions import QuestionRules
 from .provider_secrets import SecretRules
 from .provider_settings import ProviderSettingsRules
+from .provider_upkeep import UpkeepRules
 from .provider_verdicts import VerdictRules
+from .provider_watch import WatchRules
 from .provider_wire import WireRules
 
 __all__ = ["ProviderContract"]
 
 
-class ProviderContract(ProviderSettingsRules, DiscoveryRules, SecretRules, WireRules, VerdictRules):
-    """The contract of `Provider` and `Discovery`, as tests. See `ProviderCase` for what a subclass says."""
+class ProviderContract(
+    ProviderSettingsRules,
+    QuestionRules,
+    ListRules,
+    AnswerRules,
+    WatchRules,
+    UpkeepRules,
+    SecretRules,
+    WireRules,
+    VerdictRules,
+):
+    """The contract of `Provider`, `Discovery` and `Upkeep`, as tests. See `ProviderCase` for what a subclass says."""

@@ -8,14 +8,14 @@ from docs_lab import DOCS
 
 from directlane.core.plugins.hooks import HOOK_VERSION, Hooks
 from directlane.core.plugins.registry import load_plugins
-from directlane.testing import BalancerContract, ProviderContract, StoreContract, TransportContract
+from directlane.testing import BalancerContract, EmulatorContract, ProviderContract, StoreContract, TransportContract
 
 CONTRACT = (DOCS / "reference" / "contract.md").read_text("utf-8")
 PLUGINS = (DOCS / "reference" / "plugins.md").read_text("utf-8")
 
 
 def test_every_rule_of_the_kit_has_its_row_and_no_other() -> None:
-    contracts = (ProviderContract, BalancerContract, TransportContract, StoreContract)
+    contracts = (ProviderContract, EmulatorContract, BalancerContract, TransportContract, StoreContract)
     rules = {name for contract in contracts for name in dir(contract) if name.startswith("test_")}
     assert set(re.findall(r"^\| `(test_\w+)` \|", CONTRACT, re.MULTILINE)) == rules
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from directlane import testing
 
 KIT = """
-    Answer Asked AsyncTransportContract BalancerContract Canaries Cloud FakeLoad FakeMember Listed ManualClock
-    ProviderContract ServerAnswer StoreContract Told TransportContract TransportLab alone members_of socket_lab talk
+    Answer Asked AsyncTransportContract BalancerContract Canaries Cloud EmulatorContract FakeLoad FakeMember Listed
+    ManualClock ProviderContract ServerAnswer StoreContract Told TransportContract TransportLab alone
+    members_of socket_lab talk
 """
 
 

@@ -38,6 +38,8 @@ from directlane import (
     retry_elsewhere,
 )
 from directlane.core.message import Headers
+from directlane.core.testing.provider_upkeep import UpkeepRules
+from directlane.core.testing.provider_watch import WatchRules
 
 PASSES = rules_of(RegistryCase)
 
@@ -733,6 +735,6 @@ def _assert_caught(mutant: type[Provider], rule: str) -> None:
 
 
 def test_the_mutants_cover_the_contract() -> None:
-    """A rule that no mutant breaks may be a rule that cannot fail."""
+    """A rule that no mutant breaks may be a rule that cannot fail. Watches and upkeeps have mutants of their own."""
     broken = {mutant.rule for mutant in DISCOVERIES} | {cast("str", vars(mutant)["rule"]) for mutant in PROVIDERS}
-    assert set(PASSES) - broken == set()
+    assert set(PASSES) - broken - set(vars(WatchRules)) - set(vars(UpkeepRules)) == set()

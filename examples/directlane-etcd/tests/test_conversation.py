@@ -44,6 +44,10 @@ def changes(*events: Mapping[str, Any], revision: int = 42, **more: Any) -> Repl
     return answer({"result": {"header": {"revision": str(revision)}, "events": events, **more}})
 
 
+def value_of(listed: Listed) -> str:
+    return json.dumps({"host": listed.host, "port": listed.port, "weight": listed.weight})
+
+
 class TestEtcd(ProviderContract):
     model = EtcdProvider
     empty_answer = EmptyAnswer.KEEP
@@ -56,9 +60,14 @@ class TestEtcd(ProviderContract):
         assert isinstance(query, Query)
         if query.url.endswith("/authenticate"):
             return answer({"token": "t"})
-        values = [json.dumps({"host": each.host, "port": each.port, "weight": each.weight}) for each in listed]
-        kvs = [kv(f"/s/{number:05}", value) for number, value in enumerate(values)]
+        kvs = [kv(f"/s/{number:05}", value_of(each)) for number, each in enumerate(listed)]
         return answer({"header": {"revision": "1"}, "kvs": kvs})
+
+    def change(self, listed: Sequence[Listed], after: Sequence[Listed]) -> Sequence[bytes]:
+        events: list[Mapping[str, Any]] = [{"kv": kv(f"/s/{n:05}", value_of(each))} for n, each in enumerate(after)]
+        gone = range(len(after), len(listed))
+        events += [{"type": "DELETE", "kv": {"key": coded(f"/s/{number:05}")}} for number in gone]
+        return [changes(*events).content]
 
     def other_routes(self, secret: Canaries) -> Sequence[Mapping[str, object]]:
         route = self.route(secret)

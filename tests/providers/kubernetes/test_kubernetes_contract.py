@@ -10,6 +10,15 @@ from directlane.providers.kubernetes import KubernetesProvider
 from directlane.testing import Asked, Canaries, Listed, ProviderContract
 
 
+def slice_of(number: int, listed: Listed) -> dict[str, object]:
+    return {
+        "metadata": {"name": f"slice-{number:05}", "resourceVersion": "2"},
+        "addressType": "IPv4",  # the kit lists both families together; a Service has a slice for each
+        "ports": [{"name": "http", "port": listed.port}],
+        "endpoints": [{"addresses": [listed.host], "conditions": {"ready": True}}],
+    }
+
+
 class TestKubernetes(ProviderContract):
     model = KubernetesProvider
     empty_answer = EmptyAnswer.KEEP
@@ -21,16 +30,13 @@ class TestKubernetes(ProviderContract):
         if isinstance(query, LocalQuery):
             told = {"api": "https://10.96.0.1:443", "namespace": "n", "token": "t", "ca.crt": "c"}
             return Reply(200, content=json.dumps(told).encode())
-        items = [
-            {
-                "metadata": {"name": f"slice-{number:05}"},
-                "addressType": "IPv4",  # the kit lists both families together; a Service has a slice for each
-                "ports": [{"name": "http", "port": each.port}],
-                "endpoints": [{"addresses": [each.host], "conditions": {"ready": True}}],
-            }
-            for number, each in enumerate(listed)
-        ]
+        items = [slice_of(number, each) for number, each in enumerate(listed)]
         return Reply(200, content=json.dumps({"metadata": {"resourceVersion": "1"}, "items": items}).encode())
+
+    def change(self, listed: Sequence[Listed], after: Sequence[Listed]) -> Sequence[bytes]:
+        events = [("MODIFIED", slice_of(number, each)) for number, each in enumerate(after)]
+        events += [("DELETED", slice_of(number, each)) for number, each in enumerate(listed) if number >= len(after)]
+        return [json.dumps({"type": kind, "object": item}).encode() + b"\n" for kind, item in events]
 
     def other_routes(self, secret: Canaries) -> Sequence[Mapping[str, object]]:
         route = self.route(secret)
