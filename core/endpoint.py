@@ -133,6 +133,9 @@ class Snapshot:
             ends) or later. `math.inf`: this answer never changes. None (default): the configured interval.
         attributes: What else the answer says, for people.
         raw: The body as it came, for the curious and for bug reports.
+        warnings: One readable sentence for each thing that people should know though the list is good, such as a
+            credential that cannot be renewed. A sentence that was not there before is logged, so say the same words for
+            as long as it lasts. Never holds a secret.
     """
 
     endpoints: tuple[Endpoint, ...] = ()
@@ -141,6 +144,7 @@ class Snapshot:
     ask_again_in: float | None = None
     attributes: Mapping[str, object] = field(default_factory=dict[str, object], hash=False)
     raw: bytes = field(default=b"", repr=False)
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         after = self.ask_again_in

@@ -107,6 +107,11 @@ def _source(route: Route) -> str | None:
     return source if isinstance(source, str) else None
 
 
+def _warnings(route: Route) -> tuple[str, ...]:
+    beliefs = [route.belief] if route.upkeep is None else [route.belief, route.upkeep.belief]
+    return tuple(text for belief in beliefs if belief.snapshot is not None for text in belief.snapshot.warnings)
+
+
 def _why(service: Service) -> str:
     reasons = [f"{route.name}: {_problem(route) or 'no endpoint'}" for route in service.routes]
     return (
@@ -130,6 +135,7 @@ def _facts(service: Service) -> dict[str, object]:
                 "discovery_questions": route.belief.questions,
                 "discovery_failures": route.belief.failures,
                 "list_source": _source(route),
+                "warnings": _warnings(route),
                 "last_error": _problem(route),
             }
             for route in service.routes
@@ -206,5 +212,7 @@ def _show(services: list[Service]) -> None:
             source, problem = _source(route), _problem(route)
             if source is not None:
                 out.print(Text.assemble(("! ", "bold yellow"), f"{route.name}: the list comes from the {source}"))
+            for warning in _warnings(route):
+                out.print(Text.assemble(("! ", "bold yellow"), f"{route.name}: {warning}"), soft_wrap=True)
             if problem is not None:
                 out.print(Text.assemble(("✗ ", "bold red"), f"{route.name}: {problem}"), soft_wrap=True)

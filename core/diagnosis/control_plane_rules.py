@@ -257,6 +257,7 @@ def listed(answer: Snapshot, belief: Belief) -> list[Finding]:
                 "if the address is right, add its network to `discovery.allow_networks`",
             )
         )
+    findings += [Finding(Level.WARNING, "list", "list-warning", "", warning) for warning in answer.warnings]
     return findings
 
 

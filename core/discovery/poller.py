@@ -391,6 +391,13 @@ class Poller:
 
     def _log_change(self, before: Belief, after: Belief) -> None:
         _log_change(self.name, before, after)
+        self._log_warnings(before, after)
+
+    def _log_warnings(self, before: Belief, after: Belief) -> None:
+        known = before.snapshot.warnings if before.snapshot is not None else ()
+        for warning in after.snapshot.warnings if after.snapshot is not None else ():
+            if warning not in known:
+                _log.warning("%s: %s", self.name, warning)
 
 
 def _log_change(name: str, before: Belief, after: Belief) -> None:

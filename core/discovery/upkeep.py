@@ -62,6 +62,7 @@ class UpkeepPoller(Poller):
         return min(self.settings.interval * EARLY, _LONGEST_GAP)
 
     def _log_change(self, before: Belief, after: Belief) -> None:
+        self._log_warnings(before, after)
         error = after.error
         if error is None:
             if before.error is not None:

@@ -66,7 +66,8 @@ class SecretRules(ProviderCase):
         for listed in (PLAIN, HARD, (*PLAIN, PLAIN[0])):
             snapshot = talk(self.discovery(secret), self.cloud(listed)).snapshot
             if snapshot is not None:
-                shown = (repr(snapshot), snapshot.rejected, snapshot.version, dict(snapshot.attributes))
+                sentences = (*snapshot.rejected, *snapshot.warnings)
+                shown = (repr(snapshot), sentences, snapshot.version, dict(snapshot.attributes))
                 for text in walk((shown, [(each.id, each.zone, dict(each.labels)) for each in snapshot.endpoints])):
                     _assert_hidden(secret, text, "a snapshot")
 
@@ -81,7 +82,8 @@ class SecretRules(ProviderCase):
                     _assert_hidden(secret, "\n".join(told_by(told.error)), "an error of the discovery")
                     _assert_hidden(secret, str(plugin_failure(told.error)), "an error of the discovery")
                 elif told.snapshot is not None:
-                    _assert_hidden(secret, repr(told.snapshot.rejected), "an answer that repeats what it was sent")
+                    said = (told.snapshot.rejected, told.snapshot.warnings)
+                    _assert_hidden(secret, repr(said), "an answer that repeats what it was sent")
         _assert_hidden(secret, "\n".join(lines), "the log")
         _assert_hidden(secret, "\n".join(str(each.message) for each in warned), "a warning")
 

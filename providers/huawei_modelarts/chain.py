@@ -1,21 +1,32 @@
 """The credential type `default`: the sources of Huawei's own SDKs in their order; the first that yields wins.
 
 The order is that of `huaweicloudsdkcore` (a test compares it with the package): OIDC, environment, profile file, ECS
-metadata, pod identity. OIDC and pod identity are not supported: if the variables of one are set and its turn comes,
-that is an error, because the SDKs would go on as somebody else than we would.
+metadata, pod identity. The SDKs stop at the first that is set up, whatever comes of it, and so do we: with another
+credential than expected, calls would run as somebody else. OIDC is not supported: if its variables are set, that is an
+error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...core.errors import CredentialError, DiscoveryError, TransportError, headline
-from .auth import Auth, Grant, Obtaining, Steps
+from .auth import Auth
+from .grants import Grant, Obtaining, Steps
 from .local_sources import read_variables
-from .sources import NotSupportedHere
 
-__all__ = ["OIDC", "POD_IDENTITY", "ChainAuth", "Unsupported"]
+__all__ = ["OIDC", "ChainAuth", "ChainSource", "Unsupported"]
+
+
+class ChainSource(Auth, Protocol):
+    """What the chain asks."""
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether the SDKs would stop here, though it does not yield; known when it was asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +45,14 @@ class Unsupported:
         """Why the source does not yield.
 
         Raises:
-            NotSupportedHere: It is in use.
+            CredentialError: It is in use.
         """
         names = [name for group in self.needed for name in group]
         values = yield from read_variables(names, why=self.name)
         missing = [" or ".join(group) for group in self.needed if not any(name in values for name in group)]
         if missing:
             return f"{missing[0]} is not set"
-        raise NotSupportedHere(
+        raise CredentialError(
             f"the variables of {self.name} are set ({', '.join(sorted(values))}), which is not supported here; in "
             "Huawei's own SDKs it would be used now. Next: name the credential that you want with another `type`, "
             "such as environment, profile or ecs"
@@ -55,9 +66,6 @@ OIDC = Unsupported(
         ("HUAWEICLOUD_OIDC_AGENCY_URN",),
         ("HUAWEICLOUD_OIDC_ID_TOKEN", "HUAWEICLOUD_OIDC_TOKEN_FILE"),
     ),
-)
-POD_IDENTITY = Unsupported(
-    "pod identity", (("HC_CONTAINER_CREDENTIALS_FULL_URI",), ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",))
 )
 
 
@@ -73,7 +81,7 @@ class ChainAuth:
     renews = True
     credential = None
 
-    def __init__(self, sources: Sequence[tuple[str, Auth] | Unsupported]) -> None:
+    def __init__(self, sources: Sequence[tuple[str, ChainSource] | Unsupported]) -> None:
         self._sources = tuple(sources)
         self._winner: Auth | None = None
 
@@ -100,6 +108,10 @@ class ChainAuth:
     def grant(self) -> Grant | None:
         return self._winner.grant if self._winner is not None else None
 
+    @property
+    def warning(self) -> str | None:
+        return self._winner.warning if self._winner is not None else None
+
     def obtain(self, unix_time: float, *, renew: bool = False) -> Obtaining:
         if self._winner is not None:
             return (yield from self._winner.obtain(unix_time, renew=renew))
@@ -112,7 +124,7 @@ class ChainAuth:
             try:
                 grant = yield from auth.obtain(unix_time)
             except (DiscoveryError, TransportError) as error:
-                if isinstance(error, NotSupportedHere):
+                if auth.is_set_up:
                     raise
                 reasons.append(f"{name}: {headline(error)}")
             else:

@@ -11,6 +11,7 @@ from ...core.fields import Duration, Secret
 from .urls import Origin
 
 __all__ = [
+    "ID_TOKEN_KEY_LIFE",
     "METADATA_SERVER",
     "AgencyCredential",
     "AkSkCredential",
@@ -19,8 +20,10 @@ __all__ = [
     "EcsCredential",
     "EnvironmentCredential",
     "HeaderSecret",
+    "IdentityProviderCredential",
     "OneCredential",
     "PasswordCredential",
+    "PodIdentityCredential",
     "ProfileCredential",
     "TokenCredential",
     "TokenSecret",
@@ -28,6 +31,9 @@ __all__ = [
 
 METADATA_SERVER = "http://169.254.169.254"
 """Where every ECS finds its metadata server."""
+
+ID_TOKEN_KEY_LIFE = 21_600.0
+"""Seconds for which Huawei's own package wants a key for an id token."""
 
 _MOST_USERS = 16
 _ONE_WORD = re.compile(r"[\x21-\x7e]+")
@@ -121,6 +127,26 @@ class EcsCredential(_Credential):
     )
 
 
+class IdentityProviderCredential(_Credential):
+    """An identity provider that is known to IAM (OpenID Connect): its id token, from a file, for a temporary key."""
+
+    type: Literal["identity_provider"]
+    idp_id: str = Field(pattern=r"^[\x21-\x7e]+$", description="The identity provider, as it is called in IAM.")
+    id_token_file: str = Field(
+        min_length=1,
+        description="The file with the id token; `~` is the home folder. It is read each time that a key is fetched.",
+    )
+    duration: Annotated[Duration, AfterValidator(_issuable)] = Field(
+        default=ID_TOKEN_KEY_LIFE, description='How long each temporary key lives, "15m" to "24h". Default: "6h".'
+    )
+
+
+class PodIdentityCredential(_Credential):
+    """The agency of the service account of a pod in CCE: temporary keys from an agent, which CCE's variables name."""
+
+    type: Literal["pod_identity"]
+
+
 class EnvironmentCredential(_Credential):
     """The variables of Huawei's own SDKs, such as `HUAWEICLOUD_SDK_AK`; read when the credential is first needed."""
 
@@ -140,7 +166,8 @@ class ProfileCredential(_Credential):
 
 
 class DefaultCredential(_Credential):
-    """The sources of Huawei's own SDKs, in their order: environment, profile file, ECS. The first that yields wins."""
+    """The sources of Huawei's own SDKs, in their order: environment, profile file, ECS, pod. The first that is set up
+    wins."""
 
     type: Literal["default"]
     metadata_endpoint: Origin = Field(
@@ -154,6 +181,8 @@ OneCredential: TypeAlias = Annotated[
     | AkSkCredential
     | AgencyCredential
     | EcsCredential
+    | IdentityProviderCredential
+    | PodIdentityCredential
     | EnvironmentCredential
     | ProfileCredential
     | DefaultCredential,

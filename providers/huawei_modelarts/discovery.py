@@ -27,8 +27,9 @@ from ...core.errors import (
 from ...core.interfaces import AddressSource, Conversation, EmptyAnswer, PollContext, Query, RateBudget
 from ...core.message import Reply
 from ...core.retry_after import retry_after
-from .auth import Auth, Grant, Steps, ask
+from .auth import Auth, ask
 from .error_body import describe, limit_window, read_error
+from .grants import Grant, Steps
 from .host_endpoints import read_host_endpoints
 from .platform_clock import PlatformClock
 from .rotation import Rotation
@@ -124,9 +125,7 @@ class HostEndpointsDiscovery:
                 failed = error
             else:
                 self.users.took(user)
-                told = self.users.sentences()
-                # Beside an empty list, a sentence would read as an endpoint that is not valid.
-                return replace(snapshot, rejected=(*snapshot.rejected, *told)) if snapshot.endpoints else snapshot
+                return replace(snapshot, warnings=(*snapshot.warnings, *self.users.warnings()))
         if failed is None or self.users.is_refused_for_good():
             raise self.users.nobody_left()
         if isinstance(failed, CredentialError):

@@ -1,4 +1,4 @@
-"""What the emulated ModelArts answers: the endpoint list in every shape, the refusals, and broken answers. Pure."""
+"""What the emulated ModelArts answers: the endpoint list in every shape, the refusals, and broken answers. No I/O."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ...core.interfaces import ControlFault
 __all__ = [
     "REFUSALS",
     "SERVICE_ID",
+    "Refuser",
     "Shape",
     "broken",
     "date",
@@ -134,6 +135,33 @@ def refusal(status: int, code: str) -> ServerReply:
     """One of the refusals; a code that is not among them gets a plain sentence."""
     text = next((text for known, name, text in REFUSALS if (known, name) == (status, code)), "Refused")
     return error(status, code, text)
+
+
+class Refuser:
+    """Answers in place of somebody, for so many times. Mutable state: with what, and how many times are left."""
+
+    def __init__(self) -> None:
+        self._answer: tuple[int, str] | None = None
+        self._left: int | None = None
+
+    def refuse(self, status: int, code: str, times: int | None) -> None:
+        """From now on, `times` times. None: until `end`."""
+        self._answer, self._left = (status, code), times
+
+    def end(self) -> None:
+        """Answer nothing any more."""
+        self._answer = None
+
+    def reply(self) -> ServerReply | None:
+        """What to answer now; None: what is asked for."""
+        if self._answer is None:
+            return None
+        reply = refusal(*self._answer)
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                self._answer = None
+        return reply
 
 
 def throttled(who: str, limit: int, window: float) -> ServerReply:

@@ -179,7 +179,7 @@ class EmulatedIam:
         return json_reply(body, 201, (("X-Subject-Token", token),))
 
     def security_tokens(self, request: ServerRequest) -> ServerReply:
-        """`POST /v3.0/OS-CREDENTIAL/securitytokens`, for the agency."""
+        """`POST /v3.0/OS-CREDENTIAL/securitytokens`, for the agency, or for who brings a token in the body."""
         user = self.user_of(request)
         reply = self._security_tokens(request, user)
         self.issued.append(IssuedKey(self._clock.unix(), user, reply.status))
@@ -189,6 +189,9 @@ class EmulatedIam:
         failing = broken(self.fault, wrong_types={"credential": 5}, empty={}, status=201)
         if failing is not None:
             return failing
+        by_token = self._key_for_token(request)
+        if by_token is not None:
+            return by_token
         if user is None:
             return self.refusal(request, at_gateway=True)
         try:
@@ -205,6 +208,20 @@ class EmulatedIam:
             return error(403, "IAM.0003", "Policy does not allow agency:assume")
         life = min(seconds, self.key_life)
         return json_reply({"credential": self.issue_key(f"agency:{asked[1]}", life)}, 201)
+
+    def _key_for_token(self, request: ServerRequest) -> ServerReply | None:
+        """The key for a token in the body; None if the request speaks of none."""
+        try:
+            token = request.json()["auth"]["identity"]["token"]
+            seconds = int(token.get("duration_seconds", 900))
+            known = self._tokens.get(str(token["id"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        if known is None or known.ends <= self.now():
+            return error(401, "IAM.0001", "The token is invalid")
+        if not 900 <= seconds <= 86_400:
+            return error(400, "IAM.0007", "duration_seconds must be 900 to 86400")
+        return json_reply({"credential": self.issue_key(known.user, min(seconds, self.key_life))}, 201)
 
     # --- who asks -----------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal, TypeAlias
 
+from .emulated_federation import IDP_ID, POD_PATH
+from .emulated_files import EmulatedFiles
 from .emulated_iam import EmulatedUser
 
 __all__ = [
@@ -24,7 +25,17 @@ __all__ = [
 ]
 
 CredentialType: TypeAlias = Literal[
-    "password", "token", "aksk", "agency", "ecs", "environment", "profile", "default", "users"
+    "password",
+    "token",
+    "aksk",
+    "agency",
+    "ecs",
+    "identity_provider",
+    "pod_identity",
+    "environment",
+    "profile",
+    "default",
+    "users",
 ]
 """The types of the settings; `users` is a list with a password for each user."""
 
@@ -51,7 +62,7 @@ def emulated_partner() -> EmulatedUser:
 
 
 def credential_settings(
-    credential: CredentialType, users: Sequence[EmulatedUser], partner: EmulatedUser, *, metadata: str, profile: Path
+    credential: CredentialType, users: Sequence[EmulatedUser], partner: EmulatedUser, *, url: str, files: EmulatedFiles
 ) -> object:
     """What stands in a configuration as `credential`; secrets as references.
 
@@ -59,8 +70,8 @@ def credential_settings(
         credential: Which kind.
         users: The users of the account.
         partner: Who takes the agency on.
-        metadata: Origin of the metadata server.
-        profile: The profile file.
+        url: Origin of the metadata server.
+        files: Where profile and id token stand.
     """
     match credential:
         case "password":
@@ -75,23 +86,33 @@ def credential_settings(
             source = _key(partner, "PARTNER_SECRET_KEY")
             return {"type": "agency", "agency": AGENCY, "domain": DOMAIN, "source": source}
         case "ecs" | "default":
-            return {"type": credential, "metadata_endpoint": metadata}
-        case "environment":
-            return {"type": "environment"}
+            return {"type": credential, "metadata_endpoint": url}
+        case "identity_provider":
+            return {"type": "identity_provider", "idp_id": IDP_ID, "id_token_file": str(files.id_token)}
+        case "environment" | "pod_identity":
+            return {"type": credential}
         case "profile":
-            return {"type": "profile", "file": str(profile)}
+            return {"type": "profile", "file": str(files.profile)}
 
 
 def credential_variables(
-    credential: CredentialType, users: Sequence[EmulatedUser], partner: EmulatedUser, *, token: str
+    credential: CredentialType,
+    users: Sequence[EmulatedUser],
+    partner: EmulatedUser,
+    *,
+    token: str,
+    url: str,
+    files: EmulatedFiles,
 ) -> dict[str, str]:
-    """The environment variables that `credential_settings` refers to, or (environment) that are read themselves.
+    """The environment variables that `credential_settings` refers to, or that are read themselves.
 
     Args:
         credential: Which kind.
         users: The users of the account.
         partner: Who takes the agency on.
         token: The ready token.
+        url: Origin of the pod's agent.
+        files: Where the id token stands.
     """
     first = users[0]
     match credential:
@@ -112,7 +133,12 @@ def credential_variables(
                 "HUAWEICLOUD_SDK_SK": first.secret_key,
                 "HUAWEICLOUD_SDK_PROJECT_ID": PROJECT_ID,
             }
-        case "ecs" | "default" | "profile":
+        case "pod_identity":
+            return {
+                "HC_CONTAINER_CREDENTIALS_FULL_URI": url + POD_PATH,
+                "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(files.id_token),
+            }
+        case "ecs" | "default" | "profile" | "identity_provider":
             return {}
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from ...core.errors import CredentialError, DiscoveryError, DiscoveryRefused, DiscoveryThrottled
 from ...core.interfaces import Query, RateBudget
-from ...core.message import Reply
+from ...core.message import Headers, Reply
 from ...core.retry_after import retry_after
-from .auth import Steps
 from .error_body import describe, limit_window, read_error
+from .grants import Steps
 from .local_sources import read_variables
 from .platform_clock import PlatformClock
 from .urls import origin_or_none
@@ -19,6 +19,7 @@ from .urls import origin_or_none
 __all__ = ["IamAddress", "iam_query", "iam_refusal"]
 
 _ENDPOINT = "HUAWEICLOUD_SDK_IAM_ENDPOINT"
+_EVERYWHERE = "https://iam.myhuaweicloud.com"
 _MOST = (10, 60.0)
 """Our own brake (number, seconds): IAM publishes no figure, and nobody should log in in a loop."""
 
@@ -29,7 +30,7 @@ class IamAddress:
 
     Args:
         configured: The origin from the settings, which wins.
-        region: Makes the usual name, if the environment says nothing either.
+        region: Makes the usual name, if the environment says nothing either. None: the name for all regions.
     """
 
     configured: str | None
@@ -45,7 +46,7 @@ class IamAddress:
             return self.configured
         told = (yield from read_variables((_ENDPOINT,), why="the address of IAM")).get(_ENDPOINT)
         if told is None:
-            return f"https://iam.{self.region}.myhuaweicloud.com"
+            return f"https://iam.{self.region}.myhuaweicloud.com" if self.region else _EVERYWHERE
         origin = origin_or_none(told)
         if origin is None:
             raise DiscoveryError(
@@ -58,7 +59,7 @@ class IamAddress:
         return self.configured or f"iam/{self.region}"
 
 
-def iam_query(origin: str, path: str, body: object, who: str) -> Query:
+def iam_query(origin: str, path: str, body: object, who: str, headers: Headers = ()) -> Query:
     """A question to IAM, without its credential.
 
     Args:
@@ -66,8 +67,9 @@ def iam_query(origin: str, path: str, body: object, who: str) -> Query:
         path: With the query, if there is one.
         body: Becomes JSON.
         who: Who asks, for the brake. Not a secret.
+        headers: Besides the content type.
     """
-    headers = (("Content-Type", "application/json;charset=utf8"),)
+    headers = (("Content-Type", "application/json;charset=utf8"), *headers)
     budget = RateBudget(f"{origin}/login/{who}", *_MOST)
     return Query(f"{origin}{path}", "POST", headers, json.dumps(body).encode(), (budget,))
 

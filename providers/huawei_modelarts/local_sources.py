@@ -16,7 +16,7 @@ from typing import cast
 from ...core.errors import DiscoveryUnreadable
 from ...core.interfaces import LocalQuery
 from ...core.message import Reply
-from .auth import Steps
+from .grants import Steps
 
 __all__ = ["read_file", "read_variables"]
 

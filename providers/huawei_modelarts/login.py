@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Hashable
-from typing import cast
-
-from ...core.errors import CredentialError, DiscoveryUnreadable
-from ...core.fields import Secret
+from ...core.errors import CredentialError
 from ...core.message import Reply
-from .auth import Grant, Obtaining, Steps, TokenGrant
 from .credentials import PasswordCredential
 from .error_body import read_error
+from .fetched_auth import FetchedAuth
+from .grants import Steps
 from .iam import IamAddress, iam_query, iam_refusal
 from .platform_clock import PlatformClock
-from .renewal import Fetched, Renewal, life_of
+from .renewal import Fetched
+from .tokens import read_token
 
 __all__ = ["PasswordAuth"]
 
-_USUAL_LIFE = 86_400.0
 _LOCKED = "IAM.0061"
-_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-class PasswordAuth:
-    """Logs in and keeps the token. Its state is that of its `Renewal`.
+class PasswordAuth(FetchedAuth):
+    """Logs in and keeps the token.
 
     Args:
         credential: Who logs in.
@@ -35,50 +29,25 @@ class PasswordAuth:
         clock: Learns from the answers.
     """
 
-    renews = True
-    advice = "check project_id and region: a new token is refused too"
-
     def __init__(
         self, credential: PasswordCredential, project_id: str | None, iam: IamAddress, clock: PlatformClock
     ) -> None:
+        user = f"{credential.domain}/{credential.user}"
+        login = ("password", str(iam), user, credential.password.fingerprint())
+        super().__init__(
+            label=f"user {credential.user!r} of account {credential.domain!r}",
+            user=user,
+            identity=(login, project_id),
+            advice="check project_id and region: a new token is refused too",
+            credential=login,
+        )
         self._credential = credential
         self._project_id = project_id
         self._iam = iam
         self._clock = clock
-        self._renewal = Renewal(self._fetch)
 
-    def __repr__(self) -> str:
-        return f"<PasswordAuth {self.user}, {self._renewal}>"
-
-    @property
-    def label(self) -> str:
-        return f"user {self._credential.user!r} of account {self._credential.domain!r}"
-
-    @property
-    def user(self) -> str:
-        return f"{self._credential.domain}/{self._credential.user}"
-
-    @property
-    def identity(self) -> Hashable:
-        return (self.credential, self._project_id)
-
-    @property
-    def credential(self) -> Hashable | None:
-        return ("password", str(self._iam), self.user, self._credential.password.fingerprint())
-
-    @property
-    def grant(self) -> Grant | None:
-        return self._renewal.grant
-
-    def obtain(self, unix_time: float, *, renew: bool = False) -> Obtaining:
-        return self._renewal.obtain(unix_time, renew=renew)
-
-    def seconds_to_renewal(self, unix_time: float) -> float:
-        return self._renewal.seconds_to_renewal(unix_time)
-
-    def secrets(self) -> tuple[str, ...]:
-        grant = self.grant
-        return (self._credential.password.reveal(), *(() if grant is None else grant.secrets()))
+    def _own_secrets(self) -> tuple[str, ...]:
+        return (self._credential.password.reveal(),)
 
     def _fetch(self, unix_time: float) -> Steps[Fetched]:
         origin = yield from self._iam.find()
@@ -93,19 +62,9 @@ class PasswordAuth:
         body = {"auth": {"identity": identity, "scope": scope}}
         reply = yield iam_query(origin, "/v3/auth/tokens?nocatalog=true", body, self.user)
         self._clock.learn(reply.headers, unix_time)
-        return self._read(reply, unix_time)
-
-    def _read(self, reply: Reply, unix_time: float) -> Fetched:
         if reply.status not in (200, 201):
             raise self._refused(reply)
-        token = reply.header("X-Subject-Token")
-        if token is None or not _TOKEN.fullmatch(token):
-            raise DiscoveryUnreadable(
-                f"IAM answered the login with status {reply.status} and no usable X-Subject-Token header"
-            )
-        said = _token_of(reply.content)
-        life = life_of(reply, said.get("expires_at"), said.get("issued_at"), unix_time, usual=_USUAL_LIFE)
-        return Fetched(TokenGrant(Secret(token)), life)
+        return read_token(reply, unix_time, "the login")
 
     def _refused(self, reply: Reply) -> Exception:
         refusal = iam_refusal(
@@ -123,13 +82,3 @@ class PasswordAuth:
                 permanent=True,
             )
         return refusal
-
-
-def _token_of(content: bytes) -> dict[str, object]:
-    """The `token` of the answer; empty if there is none."""
-    try:
-        data: object = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    inner = cast("dict[str, object]", data).get("token") if isinstance(data, dict) else None
-    return cast("dict[str, object]", inner) if isinstance(inner, dict) else {}

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from .auth import AkSkAuth, Auth, TokenAuth
-from .chain import OIDC, POD_IDENTITY, ChainAuth
+from .agency import AgencyAuth
+from .auth import Auth
+from .chain import OIDC, ChainAuth
 from .credentials import (
     AgencyCredential,
     AkSkCredential,
     DefaultCredential,
     EcsCredential,
     EnvironmentCredential,
+    IdentityProviderCredential,
     OneCredential,
     PasswordCredential,
+    PodIdentityCredential,
     ProfileCredential,
     TokenCredential,
 )
+from .given import AkSkAuth, TokenAuth
 from .iam import IamAddress
+from .identity_provider import IdentityProviderAuth
 from .login import PasswordAuth
 from .metadata import MetadataAuth
 from .platform_clock import PlatformClock
+from .pod_identity import PodIdentityAuth
 from .signing import AccessKey
 from .sources import EnvironmentAuth, ProfileAuth
-from .temporary_keys import AgencyAuth
 
 __all__ = ["make_auth"]
 
@@ -32,7 +37,7 @@ def make_auth(credential: OneCredential, *, project_id: str | None, iam: IamAddr
     Args:
         credential: From the settings.
         project_id: The project that a login is for.
-        iam: Used for password logins and agencies only.
+        iam: Where IAM is.
         clock: The one of the route.
     """
     match credential:
@@ -48,16 +53,20 @@ def make_auth(credential: OneCredential, *, project_id: str | None, iam: IamAddr
             return AgencyAuth(credential, source, iam, clock)
         case EcsCredential():
             return MetadataAuth(credential.metadata_endpoint, clock)
+        case IdentityProviderCredential():
+            return IdentityProviderAuth(credential, iam, clock)
+        case PodIdentityCredential():
+            return PodIdentityAuth(clock)
         case EnvironmentCredential():
-            return EnvironmentAuth()
+            return EnvironmentAuth(iam, clock)
         case ProfileCredential():
-            return ProfileAuth(credential.file)
+            return ProfileAuth(credential.file, iam, clock)
         case DefaultCredential():
             sources = (
                 OIDC,
-                ("environment", EnvironmentAuth()),
-                ("profile file", ProfileAuth(None)),
+                ("environment", EnvironmentAuth(iam, clock)),
+                ("profile file", ProfileAuth(None, iam, clock)),
                 ("ECS metadata", MetadataAuth(credential.metadata_endpoint, clock)),
-                POD_IDENTITY,
+                ("pod identity", PodIdentityAuth(clock)),
             )
             return ChainAuth(sources)

@@ -7,7 +7,6 @@ token first, as Huawei's own package does, and take 404, 405 and 503 for "plain"
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 
 from ...core.errors import (
     CredentialError,
@@ -20,10 +19,11 @@ from ...core.errors import (
 from ...core.interfaces import Query
 from ...core.message import Reply
 from ...core.retry_after import retry_after
-from .auth import Grant, Obtaining, Steps
 from .error_body import describe
+from .fetched_auth import FetchedAuth
+from .grants import Steps
 from .platform_clock import PlatformClock
-from .renewal import Fetched, Renewal
+from .renewal import Fetched
 from .temporary_keys import read_temporary_key
 
 __all__ = ["MetadataAuth"]
@@ -36,48 +36,31 @@ _NO_AGENCY = b"Please configure Cloud Service Agency first"
 _WORD = re.compile(rb"[\x21-\x7e]{1,4096}")
 
 
-class MetadataAuth:
+class MetadataAuth(FetchedAuth):
     """Asks the metadata server and keeps the temporary key.
 
-    Mutable state besides that of its `Renewal`: the token of the hardened mode.
+    Mutable state besides that of its base: the token of the hardened mode.
 
     Args:
         origin: Where the metadata server is.
         clock: Dates the signatures.
     """
 
-    renews = True
-    credential = None
-    label = "the agency of this ECS"
-    user = "ecs"
-    advice = "check the permissions of the agency that is bound to this ECS, project_id and region"
+    is_set_up = False  # the SDKs ask it, and go on if it has no key
 
     def __init__(self, origin: str, clock: PlatformClock) -> None:
+        super().__init__(
+            label="the agency of this ECS",
+            user="ecs",
+            identity=("ecs", origin),
+            advice="check the permissions of the agency that is bound to this ECS, project_id and region",
+        )
         self._origin = origin
         self._clock = clock
         self._token: str | None = None
-        self._renewal = Renewal(self._fetch)
 
-    def __repr__(self) -> str:
-        return f"<MetadataAuth {self._origin}, {self._renewal}>"
-
-    @property
-    def identity(self) -> Hashable:
-        return ("ecs", self._origin)
-
-    @property
-    def grant(self) -> Grant | None:
-        return self._renewal.grant
-
-    def obtain(self, unix_time: float, *, renew: bool = False) -> Obtaining:
-        return self._renewal.obtain(unix_time, renew=renew)
-
-    def seconds_to_renewal(self, unix_time: float) -> float:
-        return self._renewal.seconds_to_renewal(unix_time)
-
-    def secrets(self) -> tuple[str, ...]:
-        grant = self.grant
-        return (*((self._token,) if self._token else ()), *(() if grant is None else grant.secrets()))
+    def _own_secrets(self) -> tuple[str, ...]:
+        return (self._token,) if self._token else ()
 
     def _fetch(self, unix_time: float) -> Steps[Fetched]:
         try:

@@ -12,24 +12,24 @@ from ...core.interfaces import Finding, Provider, ProviderFacts, RateBudget, Wir
 from ...core.message import Headers
 from ...core.outcome import Outcome, Verdict
 from .advice import advice
-from .auth import gateway_wire
 from .credentials import (
     AgencyCredential,
     Credential,
     DefaultCredential,
     EnvironmentCredential,
     HeaderSecret,
+    IdentityProviderCredential,
     OneCredential,
     PasswordCredential,
     ProfileCredential,
 )
 from .discovery import GatewayDiscovery, HostEndpointsDiscovery, ListApi, load_parser
+from .gateway import GatewayUpkeep, gateway_wire
 from .host_endpoints import read_host_endpoints
 from .iam import IamAddress
 from .make_auth import make_auth
 from .platform_clock import PlatformClock
 from .rotation import Rotation
-from .upkeep import GatewayUpkeep
 from .urls import Origin, PathSegment, ServiceUrl, endpoint_of
 from .verdicts import direct_verdict, gateway_verdict
 
@@ -64,7 +64,8 @@ def _checked_headers(headers: dict[str, HeaderSecret]) -> dict[str, HeaderSecret
 
 
 _TELLS_PROJECT = (EnvironmentCredential, ProfileCredential, DefaultCredential)
-_ASKS_IAM = (PasswordCredential, AgencyCredential)
+_NAMES_ACCOUNT = (PasswordCredential, AgencyCredential)
+_ASKS_IAM = (*_NAMES_ACCOUNT, IdentityProviderCredential)
 
 
 class HuaweiModelArtsProvider(Provider):
@@ -89,9 +90,9 @@ class HuaweiModelArtsProvider(Provider):
     )
 
     credential: Credential = Field(
-        description="How the platform knows us: a table with `type` aksk, password, token, agency, ecs, environment, "
-        "profile or default. With access direct also a list of such tables, one for each of several IAM users, who "
-        "take turns."
+        description="How the platform knows us: a table with `type` aksk, password, token, agency, ecs, "
+        "identity_provider, pod_identity, environment, profile or default. With access direct also a list of such "
+        "tables, one for each of several IAM users, who take turns."
     )
     access: Literal["direct", "gateway"] = Field(
         default="direct",
@@ -118,7 +119,7 @@ class HuaweiModelArtsProvider(Provider):
     )
     iam_endpoint: Origin | None = Field(
         default=None,
-        description="Origin of IAM, for password and agency. Default: what the variable `HUAWEICLOUD_SDK_IAM_ENDPOINT` "
+        description="Origin of IAM, where it is asked. Default: what the variable `HUAWEICLOUD_SDK_IAM_ENDPOINT` "
         "says, or https://iam.{region}.myhuaweicloud.com.",
     )
     gateway_url: ServiceUrl | None = Field(
@@ -233,7 +234,7 @@ class HuaweiModelArtsProvider(Provider):
         return (*(api.user_budget(user.user) for user in self._users.users), api.tenant_budget(self.project_id))
 
     def _api(self) -> ListApi:
-        accounts = [each.domain for each in self._credentials if isinstance(each, _ASKS_IAM)]
+        accounts = [each.domain for each in self._credentials if isinstance(each, _NAMES_ACCOUNT)]
         return ListApi(
             origin=self.endpoint or f"https://modelarts.{self.region}.myhuaweicloud.com",
             service_id=self.service_id or "",

@@ -2,7 +2,8 @@
 
 - It is renewed `RENEW_BEFORE` its end, or at half of its life if that is shorter.
 - While a renewal fails (IAM is slow, away or throttles), the old one is used to its end.
-- A credential that was refused is fetched anew at once, and not used again by a question.
+- A credential that was refused is fetched anew at once, and not used again by a question; but one that was fetched for
+  this reason a moment ago is kept: if the platform refuses whatever comes, IAM is not asked without end.
 - A refusal for good is remembered and never asked for again.
 """
 
@@ -14,15 +15,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from ...core.errors import CredentialError, DiscoveryError, DiscoveryThrottled, TransportError
+from ...core.errors import CredentialError, DiscoveryError, DiscoveryThrottled, TransportError, headline
 from ...core.message import Reply
-from .auth import Grant, Obtaining, Steps
+from .grants import Grant, Obtaining, Steps
 
-__all__ = ["RENEW_BEFORE", "Fetched", "Renewal", "life_of"]
+__all__ = ["RENEW_AGAIN_AFTER", "RENEW_BEFORE", "Fetched", "Renewal", "life_of"]
 
 RENEW_BEFORE = 2400.0
 """Seconds before its end at which a credential is renewed. Huawei's own package renews temporary keys when less than 40
 minutes remain; we do the same for tokens."""
+
+RENEW_AGAIN_AFTER = 60.0
+"""Seconds for which a credential is kept that took the place of a refused one, though it is refused as well."""
 
 _AFTER_FAILED_RENEWAL = 30.0
 
@@ -34,10 +38,12 @@ class Fetched:
     Args:
         grant: The credential.
         life: Seconds that it lives; infinity if nothing says that it ends.
+        is_local: Whether it was read on this machine, which costs nothing.
     """
 
     grant: Grant
     life: float = math.inf
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,13 @@ class _Held:
     grant: Grant
     renew_at: float
     ends_at: float
+    kept_until: float = -math.inf
+    """Until then it is not replaced, though it is refused: it has just taken the place of a refused one."""
 
 
 class Renewal:
-    """Keeps a credential fresh. Mutable state: the credential in hand, and why it was refused for good.
+    """Keeps a credential fresh. Mutable state: the credential in hand, why it cannot be renewed now, and why it was
+    refused for good.
 
     One conversation at a time changes it (the core asks one question at a time); any number of threads read it.
 
@@ -59,6 +68,7 @@ class Renewal:
     def __init__(self, fetch: Callable[[float], Steps[Fetched]]) -> None:
         self._fetch = fetch
         self._held: _Held | None = None
+        self._trouble: str | None = None
         self._refusal: str | None = None
 
     def __repr__(self) -> str:
@@ -68,6 +78,11 @@ class Renewal:
     def grant(self) -> Grant | None:
         """The credential in hand; None before the first one."""
         return self._held.grant if self._held is not None else None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it cannot be renewed while the old one is in use: the first reason. None: it can, or was not due."""
+        return self._trouble
 
     def seconds_to_renewal(self, unix_time: float) -> float:
         """How long the credential needs no renewal."""
@@ -83,11 +98,15 @@ class Renewal:
         if self._refusal is not None:
             raise CredentialError(self._refusal, permanent=True)
         held = self._held
-        if held is not None and renew:
+        if held is not None and renew and not self._is_kept(held, unix_time):
             held = self._held = replace(held, renew_at=-math.inf, ends_at=-math.inf)
         if held is None or unix_time >= held.renew_at:
             held = self._held = yield from self._renewed(held, unix_time)
         return held.grant
+
+    def _is_kept(self, held: _Held, unix_time: float) -> bool:
+        # Also if the clock of this machine was set back since.
+        return held.kept_until - RENEW_AGAIN_AFTER <= unix_time < held.kept_until
 
     def _renewed(self, held: _Held | None, unix_time: float) -> Steps[_Held]:
         try:
@@ -98,11 +117,19 @@ class Renewal:
                 raise
             if held is None or unix_time >= held.ends_at:
                 raise
+            self._trouble = self._trouble or headline(error)
             told = error.retry_after if isinstance(error, DiscoveryThrottled) else None
             again = unix_time + max(_AFTER_FAILED_RENEWAL, told or 0.0)
             return replace(held, renew_at=min(again, held.ends_at))
+        self._trouble = None
         life = fetched.life
-        return _Held(fetched.grant, unix_time + max(life - RENEW_BEFORE, life / 2), unix_time + life)
+        was_refused = held is not None and held.ends_at == -math.inf
+        return _Held(
+            fetched.grant,
+            renew_at=unix_time + max(life - RENEW_BEFORE, life / 2),
+            ends_at=unix_time + life,
+            kept_until=unix_time + RENEW_AGAIN_AFTER if was_refused and not fetched.is_local else -math.inf,
+        )
 
 
 def life_of(reply: Reply, expires_at: object, issued_at: object, unix_time: float, *, usual: float) -> float:

@@ -88,8 +88,12 @@ class Rotation:
         self._out[self.users.index(user)] = _Out(headline(error), unix_time + rest)
         return True
 
-    def sentences(self) -> tuple[str, ...]:
-        """One for each user that is left out now."""
+    def warnings(self) -> tuple[str, ...]:
+        """One for each user that is left out now, or in trouble."""
+        renewing = tuple(user.warning for user in self.users)
+        return (*self._left_out(), *(warning for warning in renewing if warning is not None))
+
+    def _left_out(self) -> tuple[str, ...]:
         return tuple(
             f"{self.users[number].label} is left out: {out.reason}" for number, out in sorted(self._out.items())
         )
@@ -97,7 +101,7 @@ class Rotation:
     def nobody_left(self) -> CredentialError:
         """What to raise if everybody is left out for good."""
         return CredentialError(
-            f"every user in `credential` is refused: {'; '.join(self.sentences())}. "
+            f"every user in `credential` is refused: {'; '.join(self._left_out())}. "
             "Next: correct them in the configuration, and start again",
             permanent=True,
         )

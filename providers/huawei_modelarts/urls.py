@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from ...core.endpoint import Endpoint
 
-__all__ = ["Origin", "PathSegment", "ServiceUrl", "endpoint_of", "is_path_segment", "origin_or_none"]
+__all__ = ["Origin", "PathSegment", "ServiceUrl", "endpoint_of", "is_http_url", "is_path_segment", "origin_or_none"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SEGMENT = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
@@ -56,6 +56,15 @@ def origin_or_none(text: str) -> str | None:
         return _checked_origin(text if "://" in text else f"https://{text}")
     except ValueError:
         return None
+
+
+def is_http_url(text: str) -> bool:
+    """Whether a text is a URL that can be asked. It may have a query."""
+    try:
+        endpoint_of(text.partition("?")[0])
+    except ValueError:
+        return False
+    return re.search(r"[^\x21-\x7e]", text) is None
 
 
 def is_path_segment(text: str) -> bool:

@@ -146,6 +146,13 @@ def test_entries_that_are_left_out_are_a_warning() -> None:
     assert "allow_networks" in found.next
 
 
+def test_what_a_list_warns_of_is_told_in_its_own_words() -> None:
+    answer = Snapshot((HERE,), warnings=("user 'a' is left out: locked",))
+    found = listed(answer, Belief(snapshot=answer))[1]
+    assert (found.level, found.code, found.found) == (Level.WARNING, "list-warning", "user 'a' is left out: locked")
+    assert "allow_networks" not in found.next
+
+
 @pytest.mark.parametrize(("status", "word"), [(401, "right to ask"), (404, "not there"), (500, "trouble of its own")])
 def test_refusal_is_explained_by_its_status(status: int, word: str) -> None:
     finding = discovery_failed("list", DiscoveryRefused("it said no. Next: do this", status=status))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from random import Random
 
 import pytest
 from discovery_lab import FAULTS, SECRET, Ask, ControlPlane, Told, hub_threads, quick
@@ -17,13 +18,16 @@ from directlane import (
     CredentialError,
     Discovery,
     EmptyAnswer,
+    Endpoint,
     PollContext,
     Query,
     Snapshot,
 )
+from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.config.model import DiscoverySettings
 from directlane.core.discovery.belief import Belief
 from directlane.core.discovery.hub import DiscoveryHub, Subscription
+from directlane.core.discovery.poller import Poller
 from directlane.core.emulation.server import ServerReply, ServerRequest
 
 NEVER = 3600.0
@@ -373,6 +377,15 @@ def test_entries_that_are_left_out_are_told_once(
     assert len(left_out) == 1
     assert "2 entries" in left_out[0]
     assert "8.8.8.8" in left_out[0]
+
+
+def test_each_warning_of_a_list_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    poller = Poller("svc/route", Ask("http://127.0.0.1:9"), DiscoverySettings(), SYSTEM_CLOCK, Random(0))
+    listed = (Endpoint("10.0.0.1", 80),)
+    for warnings in ((), ("a",), ("a",), ("a", "b"), ("b",)):
+        poller.begin()
+        poller.end(Snapshot(listed, warnings=warnings))
+    assert [line for line in lines(caplog) if "endpoints" not in line] == ["svc/route: a", "svc/route: b"]
 
 
 def test_healthy_poller_is_silent(hub: DiscoveryHub, plane: ControlPlane, caplog: pytest.LogCaptureFixture) -> None:

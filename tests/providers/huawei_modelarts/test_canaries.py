@@ -33,7 +33,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 def questions(cloud: ModelArtsEmulator) -> int:
     """How many there were, for the list or a credential."""
-    return len([*cloud.list_queries, *cloud.logins, *cloud.iam.issued, *cloud.metadata.issued])
+    keys = [*cloud.iam.issued, *cloud.metadata.issued, *cloud.federation.exchanges, *cloud.federation.pod_keys]
+    return len([*cloud.list_queries, *cloud.logins, *keys])
 
 
 def everything_about(error: BaseException) -> str:

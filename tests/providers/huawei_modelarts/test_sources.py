@@ -71,7 +71,7 @@ def test_the_environment_is_read_once_and_again_after_a_refusal() -> None:
         ({**VARIABLES, "HUAWEICLOUD_SDK_SK": "SKhidden\udc80"}, "cannot be sent"),
         ({**VARIABLES, "HUAWEICLOUD_SDK_SECURITY_TOKEN": "SKhidden\nx"}, "cannot be sent"),
         ({**VARIABLES, "HUAWEICLOUD_SDK_PROJECT_ID": "../SKhidden"}, "HUAWEICLOUD_SDK_PROJECT_ID"),
-        ({**VARIABLES, "HUAWEICLOUD_SDK_IDP_ID": "i", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": "/f"}, "not supported"),
+        ({**VARIABLES, "HUAWEICLOUD_SDK_IDP_ID": "i", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": "/f"}, "the file /f: No such"),
     ],
 )
 def test_what_is_wrong_in_the_environment_is_named_and_not_shown(environment: Mapping[str, str], text: str) -> None:
@@ -126,7 +126,8 @@ def test_a_file_that_was_replaced_is_read_again_after_a_refusal() -> None:
         (b"[basic]\nak = a\nsk = SK%hidden\n", "a `%` is written `%%`"),
         (b"[basic]\nak = a\nak = SKhidden\n", "DuplicateOptionError"),
         (b"[basic]\nak = a\n", "has no sk"),
-        (b"[basic]\nak = a\nsk = SKhidden\nidp_id = i\nid_token_file = /f\n", "not supported"),
+        (b"[basic]\nak = a\nsk = SKhidden\nidp_id = i\nid_token_file = /g\n", "the file /g: No such"),
+        (b"[basic]\nidp_id = i\nid_token_file = /f\niam_endpoint = ftp://SKhidden\n", "iam_endpoint in the file /f"),
         (b"[basic]\nak = a\nsk = SKhidden\xff\n", "not UTF-8"),
         (b"#" * 70_000, "larger than 64 KiB"),
     ],
@@ -184,7 +185,7 @@ def test_if_nobody_yields_each_source_is_named_with_its_reason() -> None:
         "environment: the environment has no HUAWEICLOUD_SDK_AK",
         f"profile file: the file {USUAL}: No such file",
         "ECS metadata: the metadata server does not answer",
-        "pod identity: HC_CONTAINER_CREDENTIALS_FULL_URI is not set",
+        "pod identity: HC_CONTAINER_CREDENTIALS_FULL_URI and HC_CONTAINER_AUTHORIZATION_TOKEN_FILE are not set",
         "Next: ",
     ):
         assert text in str(error)
@@ -198,23 +199,31 @@ def test_a_source_that_was_set_up_meanwhile_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "answers", "text"),
+    ("environment", "text"),
     [
-        (OIDC | VARIABLES, [], "OIDC"),
-        ({**VARIABLES, "HUAWEICLOUD_SDK_IDP_ID": "i", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": "/f"} | HOME, [], "identity"),
-        (POD | HOME, [AWAY], "pod identity"),
+        (OIDC | VARIABLES, "not supported"),
+        ({**VARIABLES, "HUAWEICLOUD_SDK_IDP_ID": "i", "HUAWEICLOUD_SDK_ID_TOKEN_FILE": "/f"} | HOME, "the file /f"),
+        ({**VARIABLES, "HUAWEICLOUD_SDK_SK": "SKhidden\nx"} | HOME, "cannot be sent"),
     ],
 )
-def test_a_source_that_is_set_up_and_not_supported_is_an_error_and_nobody_takes_its_turn(
-    environment: dict[str, str], answers: list[TransportError], text: str
+def test_nobody_takes_the_turn_of_a_source_that_is_set_up_and_does_not_yield(
+    environment: dict[str, str], text: str
 ) -> None:
-    error = talk(provider("default").discovery(), answers, environment=environment, files={USUAL: PROFILE}).error
-    if answers:
-        error = talk(provider("default").discovery(), answers, environment=environment).error
+    discovery = provider("default").discovery()
+    error = talk(discovery, [], environment=environment, files={USUAL: PROFILE}).error
     assert isinstance(error, CredentialError)
     assert text in str(error)
-    assert "not supported" in str(error)
     assert "SKhidden" not in str(error)
+    # Once it is taken away, the next one has its turn.
+    assert signed_with(talk(discovery, [LIST], environment=HOME, files={USUAL: PROFILE})) == "AKfile"
+
+
+def test_the_pod_comes_last() -> None:
+    settings = route(credential={"type": "default"})
+    key = temporary_key(status=200)
+    told = talk(settings.discovery(), [AWAY, key, LIST], environment=HOME | POD, files={"/t": b"SKhidden"})
+    assert told.queries[1].url == "http://p"
+    assert signed_with(told) == "AKone"
 
 
 def test_the_pods_variables_do_not_matter_when_somebody_before_it_yields() -> None:

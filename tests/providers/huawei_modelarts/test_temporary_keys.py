@@ -97,7 +97,7 @@ def test_a_key_that_ended_early_is_replaced_once(code: str) -> None:
     talk(discovery, [temporary_key(), LIST])
     told = talk(discovery, [refusal(401, code), temporary_key("two"), LIST])
     assert [signed_with(query) for query in told.queries] == ["AKone", "AK", "AKtwo"]
-    again = talk(discovery, [refusal(401, code), temporary_key("three"), refusal(401, code)])
+    again = talk(discovery, [refusal(401, code), temporary_key("three"), refusal(401, code)], at=NOON + 61)
     assert isinstance(again.error, CredentialError)
     assert not again.error.permanent
 
