@@ -59,6 +59,8 @@ class RedisStore(Store):
         del environment
         if importlib.util.find_spec("redis") is None:
             raise ValueError("a Redis store needs a package that is not installed: pip install 'directlane[redis]'")
+        # Here, in the caller's thread: a fork while another thread imports leaves the lock of that import closed.
+        _client_class()
         return cls(RedisPlace.from_url(place))
 
     @property
@@ -140,14 +142,20 @@ class RedisStore(Store):
     def _ready(self) -> RedisClient:
         client = self._client
         if client is None:
-            from .redis_client import RedisClient
-
+            make = _client_class()
             with self._lock:
-                client = self._client = self._client or RedisClient(self.place, self._patience)
+                client = self._client = self._client or make(self.place, self._patience)
         return client
 
     def _budget_keys(self, permit: Permit) -> list[str]:
         return [self.place.key(word, name) for name in permit.budgets for word in ("spent", "window")]
+
+
+def _client_class() -> type[RedisClient]:
+    """Imports redis-py, which is an extra."""
+    from .redis_client import RedisClient
+
+    return RedisClient
 
 
 def _micros(seconds: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import sys
 
 import pytest
 
@@ -81,3 +82,10 @@ def test_missing_package_is_told_with_the_way_to_install_it(monkeypatch: pytest.
 def test_place_with_a_password_cannot_be_pickled() -> None:
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(RedisPlace.from_url("redis://:secret@host"))
+
+
+def test_redis_is_imported_by_who_opens_the_store_and_not_later_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "directlane.core.stores.redis_client"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    RedisStore.open("redis://host", {})
+    assert module in sys.modules, "a fork amid an import of another thread leaves it closed for ever"

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import httpx
 
@@ -255,6 +255,12 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled: it owns connections, and may hold secrets\n"
+            "Next: hand over what it is made from, such as the path of the configuration, and make one in each process."
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.config.source!r}, {len(self.config.services)} services>"

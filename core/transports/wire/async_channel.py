@@ -25,18 +25,35 @@ _TURN = 256 * 1024
 
 
 class AsyncWireChannel(AsyncChannel):
-    """The connections to one endpoint. Mutable state: the idle connections. Belongs to one event loop."""
+    """The connections to one endpoint.
+
+    Mutable state: the idle connections, and the event loop that all of them belong to. When that one has ended, the
+    channel begins anew in the next: a program may call `asyncio.run` twice.
+    """
 
     def __init__(self, endpoint: Endpoint, options: WireOptions) -> None:
         self._endpoint = endpoint
         self._options = options
         self._heads = HeadMaker(endpoint)
-        self._loop = asyncio.get_running_loop()
-        self._idle: deque[AsyncConnection] = deque()
-        self._slots = asyncio.Semaphore(options.max_connections) if options.max_connections else None
         self._max_body = math.inf if options.max_body is None else options.max_body
         self._keepalive = options.keepalive
         self._is_closed = False
+        self._begin_in(asyncio.get_running_loop())
+
+    def _begin_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        limit = self._options.max_connections
+        self._loop = loop
+        self._idle: deque[AsyncConnection] = deque()
+        self._slots = asyncio.Semaphore(limit) if limit else None
+
+    def _move(self) -> None:
+        """Begin anew in the running event loop."""
+        if not self._loop.is_closed():
+            raise InvalidRequestError(
+                "this client belongs to another event loop, which is not closed\n"
+                "Next: make a client for each event loop."
+            )
+        self._begin_in(asyncio.get_running_loop())
 
     async def send(self, request: Request, timeouts: Timeouts) -> Reply:
         connection = await self._begin(request, timeouts, wants_pieces=False)
@@ -55,6 +72,8 @@ class AsyncWireChannel(AsyncChannel):
         return AsyncStreamed(connection.reader.status, connection.reader.headers, body)
 
     async def warm(self, connections: int, timeouts: Timeouts) -> int:
+        if asyncio.get_running_loop() is not self._loop:
+            self._move()
         ends_at = self._loop.time() + timeouts.total
         wanted = min(connections, self._options.max_idle)
         while len(self._idle) < wanted:
@@ -74,7 +93,9 @@ class AsyncWireChannel(AsyncChannel):
     async def aclose(self) -> None:
         self._is_closed = True
         while self._idle:
-            self._idle.pop().abort()
+            connection = self._idle.pop()
+            if not self._loop.is_closed():  # otherwise it ended with its loop
+                connection.abort()
         # Let the sockets be closed in the next turn of the loop, before it may be closed itself.
         await asyncio.sleep(0)
 
@@ -82,6 +103,8 @@ class AsyncWireChannel(AsyncChannel):
 
     async def _begin(self, request: Request, timeouts: Timeouts, *, wants_pieces: bool) -> AsyncConnection:
         """Send the request and wait for its answer (if `wants_pieces`: for its head)."""
+        if asyncio.get_running_loop() is not self._loop:
+            self._move()
         head = self._heads.make(request.method, request.target, request.headers, request.content)
         deadline = self._loop.time() + timeouts.total
         max_body = math.inf if wants_pieces else self._max_body
