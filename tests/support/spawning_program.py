@@ -33,7 +33,8 @@ def call_with(settings: Mapping[str, object]) -> Found:
 
 
 def _names() -> list[str]:
-    return [link.holder for link in process_hub()._links.values() if link.is_up]
+    links = process_hub()._links.values()  # pyright: ignore[reportPrivateUsage]  # a store tells no names
+    return [link.holder for link in links if link.is_up]
 
 
 def work(pipe: Connection) -> None:
