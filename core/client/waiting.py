@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ..discovery.hub import Subscription
+from ..discovery.subscription import Subscription
 from ..dispatch.call import Queue
 from ..dispatch.route import Route
 

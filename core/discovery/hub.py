@@ -22,52 +22,21 @@ import httpx
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..config.model import DiscoverySettings
-from ..endpoint import Snapshot
 from ..forks import on_fork
-from ..interfaces.discovery import AddressSource, Discovery, PollContext, Upkeep
+from ..interfaces.discovery import Discovery, Upkeep
 from ..interfaces.store import Store
 from ..timers import Cancel, Timers, run_logged
-from .belief import Belief, after_answer
 from .budget import BudgetLedger
 from .hub_thread import HubThread
 from .link import StoreLink
 from .local import LocalRunner
 from .poller import Listener, Poller, tell
+from .subscription import Fixed, Share, Subscription, fixed_belief
 from .upkeep import UpkeepPoller
 
-__all__ = ["DiscoveryHub", "PollerRunner", "Subscription", "place_of", "process_hub"]
+__all__ = ["DiscoveryHub", "PollerRunner", "place_of", "process_hub"]
 
 _JOIN_LIMIT = 5.0
-
-
-class Subscription(Protocol):
-    """One client's share in a poller. Safe to use from any thread."""
-
-    @property
-    def belief(self) -> Belief:
-        """What is known now."""
-        ...
-
-    @property
-    def is_ready(self) -> bool:
-        """See `Poller.is_ready`."""
-        ...
-
-    def ask_soon(self, *, reauthenticate: bool = False) -> int:
-        """Ask for an early question; see `Poller.ask_soon`."""
-        ...
-
-    def wait_served(self, ticket: int, timeout: float) -> bool:
-        """See `Poller.wait_served`."""
-        ...
-
-    def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
-        """See `Poller.wait_ready`."""
-        ...
-
-    def release(self) -> None:
-        """Give the share back. Harmless when called again."""
-        ...
 
 
 class PollerRunner(Protocol):
@@ -85,7 +54,7 @@ class PollerRunner(Protocol):
 @dataclass(slots=True)
 class _Shared:
     poller: Poller
-    shares: set[_Share]
+    shares: set[Share]
 
 
 class _Timer:
@@ -154,10 +123,10 @@ class DiscoveryHub:
             store: Share the question and its rate limits with all processes that use this store. Default: this process
                 asks for itself.
         """
-        fixed = _fixed_belief(discovery, settings, self._clock)
+        fixed = fixed_belief(discovery, settings, self._clock)
         if fixed is not None:
             tell(listener, fixed)
-            return _Fixed(fixed)
+            return Fixed(fixed)
         key = (discovery.identity, settings, place_of(store))
         make = partial(Poller, name, discovery, settings, self._clock, self._random)
         return self._share(key, make, listener, store)
@@ -196,7 +165,7 @@ class DiscoveryHub:
                 poller.link = self._link(store)
                 shared = self._shared[key] = _Shared(poller, set())
                 start(poller)
-            share = _Share(self, key, shared.poller, listener)
+            share = Share(shared.poller, listener, partial(self.leave, key))
             shared.shares.add(share)
         shared.poller.add_listener(listener)
         return share
@@ -275,7 +244,7 @@ class DiscoveryHub:
         """How many questions are asked now."""
         return len(self._shared)
 
-    def leave(self, key: Hashable, share: _Share) -> None:
+    def leave(self, key: Hashable, share: Share) -> None:
         """Give one share back: the other half of `subscribe`. Harmless for one that is back, or was the parent's."""
         with self._lock:
             shared = self._shared.get(key)
@@ -309,94 +278,9 @@ class DiscoveryHub:
             poller.revive()
 
 
-class _Share:
-    def __init__(self, hub: DiscoveryHub, key: Hashable, poller: Poller, listener: Listener) -> None:
-        self._hub = hub
-        self._key = key
-        self._poller = poller
-        self._listener = listener
-
-    @property
-    def belief(self) -> Belief:
-        return self._poller.belief
-
-    @property
-    def is_ready(self) -> bool:
-        return self._poller.is_ready
-
-    def ask_soon(self, *, reauthenticate: bool = False) -> int:
-        return self._poller.ask_soon(reauthenticate=reauthenticate)
-
-    def wait_served(self, ticket: int, timeout: float) -> bool:
-        return self._poller.wait_served(ticket, timeout)
-
-    def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
-        return self._poller.wait_ready(timeout, or_asked=or_asked)
-
-    def release(self) -> None:
-        self._poller.remove_listener(self._listener)
-        self._hub.leave(self._key, self)
-
-
-class _Fixed:
-    """A share in an answer that never changes: no poller, no thread."""
-
-    def __init__(self, belief: Belief) -> None:
-        self.belief = belief
-
-    @property
-    def is_ready(self) -> bool:
-        return bool(self.belief.endpoints)
-
-    def ask_soon(self, *, reauthenticate: bool = False) -> int:
-        del reauthenticate
-        return 0
-
-    def wait_served(self, ticket: int, timeout: float) -> bool:
-        del ticket, timeout
-        return True
-
-    def wait_ready(self, timeout: float, *, or_asked: bool = False) -> bool:
-        del timeout, or_asked
-        return self.is_ready
-
-    def release(self) -> None:
-        pass
-
-
 def place_of(store: Store | None) -> Hashable:
     """Equal for two configurations that share through the same place; None for those that share nothing."""
     return None if store is None else store.identity
-
-
-def _fixed_belief(discovery: Discovery, settings: DiscoverySettings, clock: Clock) -> Belief | None:
-    """The belief of a discovery that needs no question and never changes; None for all others.
-
-    Also None for one that fails: a poller finds out again, and tells it in the way of all failures.
-    """
-    if discovery.addresses is not AddressSource.CONFIGURED:
-        return None
-    try:
-        conversation = discovery.poll(PollContext(clock.unix()))
-        next(conversation)
-        conversation.close()
-    except StopIteration as end:
-        answer: object = end.value
-    except Exception:  # noqa: BLE001 - a plug-in may raise anything
-        return None
-    else:
-        return None
-    if not isinstance(answer, Snapshot) or answer.ask_again_in != math.inf:
-        return None
-    belief = after_answer(
-        Belief(),
-        answer,
-        clock.monotonic(),
-        source=discovery.addresses,
-        empty=discovery.empty_answer,
-        networks=settings.allow_networks,
-    )
-    return belief if belief.error is None else None
 
 
 # --- the process ------------------------------------------------------------------------------------------------------

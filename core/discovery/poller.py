@@ -29,8 +29,9 @@ from .conversation import converse, plugin_failure
 from .link import StoreLink
 from .local import LocalRunner
 from .shared_budget import Superseded
+from .wishes import Wishes
 
-__all__ = ["EARLY", "Listener", "Poller", "Take", "Wishes", "tell"]
+__all__ = ["EARLY", "Listener", "Poller", "Take", "tell"]
 
 _log = logging.getLogger("directlane.discovery")
 
@@ -66,35 +67,6 @@ class Take(Protocol):
             goes_on: Whether the question goes on, and more will come.
         """
         ...
-
-
-class Wishes:
-    """Wakes a poller: from its rest, or out of a watch. Belongs to one event loop.
-
-    Args:
-        wake: Wakes from a rest.
-    """
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self.watch: asyncio.Timeout | None = None
-        self._wake = wake
-
-    def from_any_thread(self) -> Callable[[], None]:
-        """`tell`, for all threads."""
-        loop = asyncio.get_running_loop()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closing: so is this poller
-                loop.call_soon_threadsafe(self.tell)
-
-        return wake
-
-    def tell(self) -> None:
-        """Somebody wants a question that the watch does not serve."""
-        self._wake()
-        if self.watch is not None:
-            with suppress(RuntimeError):  # it has just ended
-                self.watch.reschedule(-math.inf)
 
 
 class Poller:

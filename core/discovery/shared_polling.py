@@ -27,12 +27,13 @@ from .belief import Belief
 from .link import HOLD_MARGIN, StoreLink
 from .local import LocalRunner
 from .pace import Pace
-from .poller import Poller, Wishes
+from .poller import Poller
 from .publication import Publication, pack, unpack
 from .saved_list import SavedListUnreadable, pack_list, unpack_list
 from .shared_budget import SharedBudgetKeeper, Superseded, stored_name, throttle_name, throttled_for
 from .shared_credential import REFUSED_FOR, SharedCredential
 from .shared_question import LEASE, Chore, Role, SharedQuestion
+from .wishes import Wishes
 
 __all__ = ["SharedPolling", "run_shared"]
 

@@ -11,7 +11,7 @@ from ..interfaces.transport import AsyncBody, Body, Timeouts
 from ..message import Request
 from ..outcome import Outcome
 from ..pool.statistics import Lease
-from ..resilience.slots import Place
+from ..resilience.tickets import Place
 from .route import Lane, Route, RouteMember
 
 __all__ = [

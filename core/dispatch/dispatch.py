@@ -25,7 +25,7 @@ from ..outcome import Action, Outcome, Verdict
 from ..pool.statistics import Lease
 from ..resilience.hedging import Hedging
 from ..resilience.retry_budget import RetryBudget
-from ..resilience.slots import End
+from ..resilience.tickets import End
 from .blame import blame
 from .call import Attempt, Call, Effect, GiveUp, Reauthenticate, Sent, Wait
 from .deadline_header import with_deadline

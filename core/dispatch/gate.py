@@ -17,7 +17,8 @@ from ..config.slots import SlotSettings
 from ..outcome import Action, Outcome, Verdict
 from ..pool.statistics import Lease
 from ..resilience.adaptive_limit import Load
-from ..resilience.slots import End, QueueView, Slots, Ticket
+from ..resilience.slots import QueueView, Slots
+from ..resilience.tickets import End, Ticket
 from .call import Call, Queue, Sent
 from .route import RouteMember
 from .routing import Routing

@@ -13,7 +13,8 @@ from typing import TypeAlias, TypeVar
 from ..clock import Clock
 from ..config.model import RoutePlan, ServicePlan
 from ..discovery.belief import Belief
-from ..discovery.hub import DiscoveryHub, Subscription
+from ..discovery.hub import DiscoveryHub
+from ..discovery.subscription import Subscription
 from ..endpoint import Endpoint
 from ..errors import DirectlaneError, InvalidRequestError, PluginError, headline
 from ..interfaces.provider import Provider, Sign

@@ -25,7 +25,8 @@ from ..fields import format_duration
 from ..message import StatusError
 from ..outcome import Outcome
 from ..resilience.retry_budget import RetryBudget
-from ..resilience.slots import End, QueueView
+from ..resilience.slots import QueueView
+from ..resilience.tickets import End
 from .call import Attempt, Call
 from .route import Route
 from .routing import Routing

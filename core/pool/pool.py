@@ -19,7 +19,8 @@ from ..config.ejection import NO_EJECTION, EjectionSettings
 from ..endpoint import Endpoint
 from ..interfaces.balancer import Balancer, BuildContext, Picker, PickInfo
 from ..timers import Timers
-from .health import PoolHealth, Standing
+from .endpoint_health import Standing
+from .health import PoolHealth
 from .probe import Probe, ProbeStats
 from .refresh import Refresher
 from .statistics import EndpointStats

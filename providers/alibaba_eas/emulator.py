@@ -8,21 +8,15 @@ the vendor's own SDKs label local time as GMT.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import math
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import cast
 from urllib.parse import unquote
 
 from ...core.emulation import (
-    Ending,
     Fleet,
-    Gate,
     LoopbackServer,
     ModelInstance,
     Rule,
@@ -32,21 +26,17 @@ from ...core.emulation import (
     json_reply,
 )
 from ...core.interfaces import ControlFault, Emulator, Instance
-from .auth import signature
 from .discovery import PATHS, PathStyle
+from .emulated_answers import USUAL_WEIGHT, broken
 from .emulated_control_plane import API_PATH, EmulatedControlPlane
+from .emulated_gate import PREDICT, REFUSED, make_gate
 
-__all__ = ["EMULATED_TOKEN", "EasEmulator", "make_gate"]
+__all__ = ["EMULATED_TOKEN", "EasEmulator"]
 
 EMULATED_TOKEN = "emulated-eas-token"  # noqa: S105  # opens nothing but the emulator
-USUAL_WEIGHT = 100
-"""The weight of every instance in the vendor's public samples."""
 _VARIABLE = "EMULATED_EAS_TOKEN"
 _KEY_VARIABLE = "EMULATED_EAS_ACCESS_KEY_SECRET"
-_PREDICT = "/api/predict/"
 _REMEMBERED = 1000
-_REFUSED = ""
-"""Stands in the tally for calls without a good token."""
 
 
 class EasEmulator(Emulator):
@@ -101,7 +91,7 @@ class EasEmulator(Emulator):
             "date_tolerance": date_tolerance,
             "tally": self._tally,
         }
-        gate = Rule(f"{__name__}:make_gate", gate_settings)
+        gate = Rule(f"{make_gate.__module__}:make_gate", gate_settings)
         self._fleet = Fleet(gate=gate, application=application, processes=processes, prefix="eas")
         self._weights: dict[str, int | None] = {}
         self._fault = ControlFault.NONE
@@ -157,7 +147,7 @@ class EasEmulator(Emulator):
 
     def break_api(self, fault: ControlFault) -> None:
         """Let the OpenAPI fail, which tells tokens and instances; discovery goes on."""
-        reply = _broken(fault)
+        reply = broken(fault)
         self.control_plane.broken = None if reply is None else lambda: reply
 
     def route(self) -> Mapping[str, object]:
@@ -184,7 +174,7 @@ class EasEmulator(Emulator):
     @property
     def refused_calls(self) -> int:
         """How many calls the instances and the gateway answered with 401. Instances in processes are not counted."""
-        return self._tally.get(_REFUSED, 0)
+        return self._tally.get(REFUSED, 0)
 
     def calls_with(self, token: str) -> int:
         """How many calls came in with this token. Instances in processes are not counted."""
@@ -267,7 +257,7 @@ class EasEmulator(Emulator):
         for style, start in PATHS.items():
             if path.startswith(start):
                 return self._discover(request, style, unquote(path.removeprefix(start)))
-        if path.startswith(_PREDICT):
+        if path.startswith(PREDICT):
             return self._pass_on(request)
         if path.startswith(API_PATH):
             return self.control_plane.answer(request)
@@ -279,9 +269,9 @@ class EasEmulator(Emulator):
         if self._is_over_limit():
             window = self.rate_limit[1] if self.rate_limit else 0
             return json_reply({"error": "asked too often"}, 429, (("retry-after", str(math.ceil(window))),))
-        broken = _broken(self._fault)
-        if broken is not None:
-            return broken
+        failure = broken(self._fault)
+        if failure is not None:
+            return failure
         if style not in self.paths:
             return ServerReply(404, (("content-type", "text/plain"),), b"404 page not found")
         if request.method != "GET":
@@ -327,100 +317,3 @@ class EasEmulator(Emulator):
             return ServerReply(503, (("content-type", "text/plain"),), b"no healthy upstream")
         self.gateway_requests += 1
         return cast("ServerReply", self._gateway_echo(request))
-
-
-def _broken(fault: ControlFault) -> ServerReply | None:
-    """How discovery answers while it is broken; None while it is not."""
-    match fault:
-        case ControlFault.NONE:
-            return None
-        case ControlFault.ERROR_500:
-            return json_reply({"error": "internal error"}, 500)
-        case ControlFault.NOT_FOUND:
-            return json_reply({"error": "not found"}, 404)
-        case ControlFault.EMPTY:
-            return json_reply({"correlative": [], "endpoints": {"items": []}})
-        case ControlFault.HTML:
-            return ServerReply(200, (("content-type", "text/html"),), b"<html><body>Welcome</body></html>")
-        case ControlFault.HALF_JSON:
-            whole = json.dumps({"endpoints": {"items": [{"ip": "127.0.0.1", "port": 1, "weight": USUAL_WEIGHT}]}})
-            return ServerReply(200, (("content-type", "application/json"),), whole[: len(whole) // 2].encode())
-        case ControlFault.WRONG_TYPES:
-            return json_reply({"correlative": 7, "endpoints": {"items": {"ip": ["127.0.0.1"], "port": "many"}}})
-        case ControlFault.HANG:
-            return ServerReply(ending=Ending.HANG)
-        case ControlFault.RESET:
-            return ServerReply(ending=Ending.RESET)
-
-
-# --- what instances and gateway demand --------------------------------------------------------------------------------
-
-
-def make_gate(settings: Mapping[str, object]) -> Gate:
-    """The gate of an instance.
-
-    Args:
-        settings: `service`, `tokens` (None: no authentication), `accept` (a list of `plain`, `signed`, `bearer`),
-            `date_tolerance` (seconds or None), `tally` (counts the calls by token; default: nobody sees it).
-    """
-    resource = _PREDICT + cast("str", settings["service"])
-    tokens = cast("Sequence[str] | None", settings["tokens"])
-    accept = cast("Sequence[str]", settings["accept"])
-    tolerance = cast("float | None", settings["date_tolerance"])
-    tally = cast("dict[str, int]", settings.get("tally", {}))
-
-    def is_allowed(request: ServerRequest) -> bool:
-        if tokens is None:
-            return True
-        right = next((token for token in tuple(tokens) if is_right(request, token)), _REFUSED)
-        tally[right] = tally.get(right, 0) + 1
-        return right != _REFUSED
-
-    def is_right(request: ServerRequest, token: str) -> bool:
-        given = request.header("authorization") or ""
-        if given.startswith("EAS "):
-            return "signed" in accept and _is_signed(request, token, tolerance)
-        if given.startswith("Bearer "):
-            return "bearer" in accept and _is_same(given.removeprefix("Bearer "), token)
-        return "plain" in accept and _is_same(given, token)
-
-    def gate(request: ServerRequest) -> ServerReply | None:
-        path = request.path
-        if path != resource and not path.startswith(f"{resource}/"):
-            return json_reply({"error": f"service not found: {path}"}, 404)
-        return None if is_allowed(request) else json_reply({"error": "the token is missing or not valid"}, 401)
-
-    return gate
-
-
-def _is_signed(request: ServerRequest, token: str, tolerance: float | None) -> bool:
-    given = (request.header("authorization") or "").removeprefix("EAS ")
-    digest = request.header("content-md5") or ""
-    date = request.header("date") or ""
-    # One of the vendor's SDKs drops leading zeros of the digest, so only the number counts.
-    actual = hashlib.md5(request.content, usedforsecurity=False).hexdigest()
-    if digest.lstrip("0") != actual.lstrip("0"):
-        return False
-    if tolerance is not None and not _is_fresh(date, tolerance):
-        return False
-    wanted = signature(
-        token.encode(),
-        method=request.method,
-        digest=digest,
-        content_type=request.header("content-type") or "",
-        date=date,
-        resource=request.target,
-    )
-    return _is_same(given, wanted)
-
-
-def _is_fresh(date: str, tolerance: float) -> bool:
-    try:
-        told = parsedate_to_datetime(date).timestamp()
-    except ValueError:
-        return False
-    return abs(told - time.time()) <= tolerance
-
-
-def _is_same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())

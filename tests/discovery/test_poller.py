@@ -26,8 +26,9 @@ from directlane import (
 from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.config.model import DiscoverySettings
 from directlane.core.discovery.belief import Belief
-from directlane.core.discovery.hub import DiscoveryHub, Subscription
+from directlane.core.discovery.hub import DiscoveryHub
 from directlane.core.discovery.poller import Poller
+from directlane.core.discovery.subscription import Subscription
 from directlane.core.emulation.server import ServerReply, ServerRequest
 
 NEVER = 3600.0

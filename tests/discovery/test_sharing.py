@@ -14,7 +14,8 @@ from discovery_lab import FAULTS, SECRET, Ask, ControlPlane, Told, quick
 from directlane import Conversation, CredentialError, PollContext, Query
 from directlane.core.config.model import DiscoverySettings
 from directlane.core.discovery.belief import Belief
-from directlane.core.discovery.hub import DiscoveryHub, Subscription
+from directlane.core.discovery.hub import DiscoveryHub
+from directlane.core.discovery.subscription import Subscription
 from directlane.core.emulation.server import ServerReply
 from directlane.core.interfaces.discovery import Discovery, RateBudget
 from directlane.core.interfaces.store import Store

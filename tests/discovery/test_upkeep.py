@@ -39,7 +39,8 @@ from directlane import (
     Wire,
 )
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
-from directlane.core.discovery.hub import DiscoveryHub, Subscription
+from directlane.core.discovery.hub import DiscoveryHub
+from directlane.core.discovery.subscription import Subscription
 from directlane.core.discovery.upkeep import UpkeepPoller
 from directlane.core.emulation.server import LoopbackServer, ServerReply, ServerRequest
 from directlane.core.message import Headers

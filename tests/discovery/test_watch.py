@@ -35,8 +35,9 @@ from directlane import (
 )
 from directlane.core.discovery import asking
 from directlane.core.discovery.conversation import converse
-from directlane.core.discovery.hub import DiscoveryHub, Subscription
+from directlane.core.discovery.hub import DiscoveryHub
 from directlane.core.discovery.poller import Poller
+from directlane.core.discovery.subscription import Subscription
 from directlane.core.emulation.server import Ending, LoopbackServer, ServerReply, ServerRequest
 from directlane.core.simulation.engine import Told as Answered
 from directlane.core.simulation.engine import VirtualPollers

@@ -14,7 +14,8 @@ from slots_lab import HeldSlot, Place, Wanted, slots_of
 
 from directlane.core.config.slots import SlotSettings
 from directlane.core.resilience.adaptive_limit import Load
-from directlane.core.resilience.slots import End, Slots, Ticket
+from directlane.core.resilience.slots import Slots
+from directlane.core.resilience.tickets import End, Ticket
 
 
 class Setting:

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from slots_lab import HeldSlot, Place, Wanted, slots_of
 
 from directlane.core.resilience.adaptive_limit import Load
-from directlane.core.resilience.slots import End, Ticket
+from directlane.core.resilience.tickets import End, Ticket
 
 NAMES = ["a", "b", "c", "d"]
 

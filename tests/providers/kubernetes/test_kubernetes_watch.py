@@ -13,7 +13,8 @@ from discovery_lab import Told, hub_threads, quick
 from pydantic import ValidationError
 
 from directlane import Client, load_data
-from directlane.core.discovery.hub import DiscoveryHub, Subscription
+from directlane.core.discovery.hub import DiscoveryHub
+from directlane.core.discovery.subscription import Subscription
 from directlane.core.interfaces import ControlFault
 from directlane.providers.kubernetes import KubernetesProvider
 from directlane.providers.kubernetes.auth import SERVICE_ACCOUNT

@@ -25,7 +25,7 @@ from directlane.core.dispatch.route import Route, RouteMember
 from directlane.core.errors import AttemptsError, NoEndpointError, Phase
 from directlane.core.pool.probe import Probe, ProbeStats
 from directlane.core.pool.statistics import EndpointStats, Lease
-from directlane.core.resilience.slots import Ticket
+from directlane.core.resilience.tickets import Ticket
 from directlane.core.retry_after import retry_after
 from directlane.core.simulation.engine import Answer, VirtualCall, VirtualService
 
