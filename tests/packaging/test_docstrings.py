@@ -39,8 +39,15 @@ def _contracts() -> dict[type, frozenset[str]]:
     return {cls: frozenset(name for name in dir(cls) if not name.startswith("_")) for cls in own}
 
 
+def _members(cls: type) -> set[str]:
+    """What instances of this class have: also what is annotated, and what `__init__` names."""
+    begun = [vars(base)["__init__"] for base in cls.__mro__ if inspect.isfunction(vars(base).get("__init__"))]
+    named = {name for function in begun for name in function.__code__.co_names}
+    return {*dir(cls), *named, *(field for base in cls.__mro__ for field in inspect.get_annotations(base))}
+
+
 def _follows_a_contract(cls: type, name: str) -> bool:
-    has = {*dir(cls), *(field for base in cls.__mro__ for field in inspect.get_annotations(base))}
+    has = _members(cls)
     return any(name in asked and asked <= has and _is_described(each, name) for each, asked in _contracts().items())
 
 
