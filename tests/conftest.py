@@ -6,12 +6,13 @@ import gc
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Every run tries other examples, so fewer of them each time find as much in the end. A folder by itself tries 100.
-    settings.register_profile("suite", max_examples=40)
-    settings.load_profile("suite")
+# A busy machine is no failure: neither a slow example nor slow making of examples is.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Every run tries other examples, so fewer of them each time find as much in the end. A folder by itself tries 100.
+settings.register_profile("suite", settings.get_profile("busy"), max_examples=40)
+settings.load_profile("suite" if "PYTEST_XDIST_WORKER" in os.environ else "busy")
 
 WORKERS = 4
 """Fits two cores: while some wait for a fleet of processes, a socket or a process of their own, the others work."""
