@@ -6,48 +6,43 @@ ports (A records) are for tests that have instances on several addresses: see `N
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import ClassVar
 
 import dns.flags
 import dns.message
 import dns.rcode
 
-from ...core.emulation import Fleet, ModelInstance, token_gate
-from ...core.interfaces import ControlFault, Emulator, Instance
+from ...core.emulation.plain_servers import EMULATED_TOKEN, PlainServersEmulator
+from ...core.interfaces import ControlFault
 from .name_server import SILENCE, NameServer, empty_answer
 
 __all__ = ["DnsEmulator"]
 
-EMULATED_TOKEN = "emulated-dns-token"  # noqa: S105  # opens nothing but the emulator
-_VARIABLE = "EMULATED_DNS_TOKEN"
 _ZONE = "models.test."
 _USUAL_WEIGHT = 10
 
 
-class DnsEmulator(Emulator):
-    """Some instances that share a token, and the name server that knows them.
+class DnsEmulator(PlainServersEmulator):
+    """Instances, and the name server that knows them.
 
-    Args:
-        instances: How many to start. Default 3.
-        token: What the instances demand, as `Authorization: Bearer {token}`. None: nothing.
-        processes: Whether each instance is a process of its own. Default: threads.
+    An instance that is added without a weight has the weight 10. A weight of 0 means a very small share, as in all SRV
+    records.
     """
 
+    kind: ClassVar[str] = "dns"
+
     def __init__(self, instances: int = 3, *, token: str | None = EMULATED_TOKEN, processes: bool = False) -> None:
+        super().__init__(instances, token=token, processes=processes)
         self.name = f"_http._tcp.{_ZONE}"
         """The name that has the SRV records."""
         self.server: NameServer = NameServer()
         """The name server. Its records follow the instances; how it answers may be changed at any time."""
-        self._count = instances
-        self._token = token
-        self._weights: dict[str, int] = {}
-        self._fleet = Fleet(gate=token_gate(token), processes=processes, prefix="dns")
 
     def start(self) -> None:
         """Start the instances and the name server."""
         try:
-            self._fleet.start(self._count)
-            self._write()
+            super().start()
             self.server.start()
         except BaseException:
             self.stop()
@@ -56,26 +51,7 @@ class DnsEmulator(Emulator):
     def stop(self) -> None:
         """Stop everything."""
         self.server.stop()
-        self._fleet.stop()
-
-    @property
-    def instances(self) -> Sequence[ModelInstance]:
-        """The instances that the name stands for."""
-        return self._fleet.listed
-
-    def add_instance(self, *, weight: int | None = None) -> ModelInstance:
-        """Start one more, with weight 10 if none is given. A weight of 0 means a very small share, as in all SRV
-        records."""
-        instance = self._fleet.add()
-        if weight is not None:
-            self._weights[instance.name] = weight
-        self._write()
-        return instance
-
-    def remove_instance(self, instance: Instance) -> None:
-        """As `Emulator.remove_instance`."""
-        self._fleet.remove(instance)
-        self._write()
+        super().stop()
 
     def break_control_plane(self, fault: ControlFault) -> None:
         """Let the name server fail.
@@ -88,30 +64,18 @@ class DnsEmulator(Emulator):
 
     def route(self) -> Mapping[str, object]:
         """Settings with the name and its server."""
-        route: dict[str, object] = {
-            "provider": "dns",
-            "domain": self.name,
-            "record": "srv",
-            "nameservers": [self.server.address],
-            "timeout": "500ms",
-            "ttl_min": "200ms",
-        }
-        if self._token is not None:
-            route["token"] = f"${{{_VARIABLE}}}"
-        return route
+        return self.route_with(
+            domain=self.name, record="srv", nameservers=[self.server.address], timeout="500ms", ttl_min="200ms"
+        )
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The token that `route` refers to."""
-        return {} if self._token is None else {_VARIABLE: self._token}
-
-    def _write(self) -> None:
+    def publish(self) -> None:
         """The records of the listed instances. The addresses of those who were removed stay: nobody asks for them."""
         services: list[str] = []
-        for instance in self._fleet.listed:
+        for instance in self.instances:
             target = f"{instance.name}.{_ZONE}"
             self.server.records[target, "A"] = [instance.host]
-            services.append(f"0 {self._weights.get(instance.name, _USUAL_WEIGHT)} {instance.port} {target}")
+            weight = self.weight_of(instance)
+            services.append(f"0 {_USUAL_WEIGHT if weight is None else weight} {instance.port} {target}")
         self.server.records[self.name, "SRV"] = services
 
 

@@ -10,45 +10,36 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from ...core.emulation import Fleet, ModelInstance, token_gate
-from ...core.interfaces import ControlFault, Emulator, Instance
+from ...core.emulation import ModelInstance
+from ...core.emulation.plain_servers import EMULATED_TOKEN, PlainServersEmulator
+from ...core.interfaces import ControlFault
 
 __all__ = ["FileEmulator"]
 
-EMULATED_TOKEN = "emulated-file-token"  # noqa: S105  # opens nothing but the emulator
-_VARIABLE = "EMULATED_FILE_TOKEN"
 
+class FileEmulator(PlainServersEmulator):
+    """Instances, and the file that lists them."""
 
-class FileEmulator(Emulator):
-    """Some instances that share a token, and the file that lists them.
-
-    Args:
-        instances: How many to start. Default 3.
-        token: What the instances demand, as `Authorization: Bearer {token}`. None: nothing.
-        processes: Whether each instance is a process of its own. Default: threads.
-    """
+    kind: ClassVar[str] = "file"
 
     def __init__(self, instances: int = 3, *, token: str | None = EMULATED_TOKEN, processes: bool = False) -> None:
-        self._count = instances
-        self._token = token
-        self._weights: dict[str, int | None] = {}
+        super().__init__(instances, token=token, processes=processes)
         self._fault = ControlFault.NONE
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
-        self._fleet = Fleet(gate=token_gate(token), processes=processes, prefix="file")
 
     def start(self) -> None:
         """Start the instances and write the file."""
-        self._fleet.start(self._count)
         self._folder = tempfile.TemporaryDirectory(prefix="directlane-file-")
-        self._write()
+        super().start()
 
     def stop(self) -> None:
         """Stop the instances and remove the file."""
-        self._fleet.stop()
+        super().stop()
         folder, self._folder = self._folder, None
         if folder is not None:
             folder.cleanup()
@@ -64,23 +55,6 @@ class FileEmulator(Emulator):
             raise RuntimeError("the emulator is not running, so there is no file")
         return Path(self._folder.name) / "endpoints.json"
 
-    @property
-    def instances(self) -> Sequence[ModelInstance]:
-        """The instances that the file names."""
-        return self._fleet.listed
-
-    def add_instance(self, *, weight: int | None = None) -> ModelInstance:
-        """Start one more and write it into the file."""
-        instance = self._fleet.add()
-        self._weights[instance.name] = weight
-        self._write()
-        return instance
-
-    def remove_instance(self, instance: Instance) -> None:
-        """As `Emulator.remove_instance`."""
-        self._fleet.remove(instance)
-        self._write()
-
     def break_control_plane(self, fault: ControlFault) -> None:
         """Spoil the file.
 
@@ -88,21 +62,14 @@ class FileEmulator(Emulator):
         others are written into the file.
         """
         self._fault = fault
-        self._write()
+        self.publish()
 
     def route(self) -> Mapping[str, object]:
         """Settings with the path of the file."""
-        route: dict[str, object] = {"provider": "file", "path": str(self.path), "check_every": "200ms"}
-        if self._token is not None:
-            route["token"] = f"${{{_VARIABLE}}}"
-        return route
+        return self.route_with(path=str(self.path), check_every="200ms")
 
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The token that `route` refers to."""
-        return {} if self._token is None else {_VARIABLE: self._token}
-
-    def _write(self) -> None:
+    def publish(self) -> None:
+        """Write the file."""
         with self._lock:
             path = self.path
             if path.is_dir():
@@ -123,7 +90,7 @@ class FileEmulator(Emulator):
             new.replace(path)
 
     def _content(self) -> bytes:
-        entries = [self._entry(instance) for instance in self._fleet.listed]
+        entries = [self._entry(instance) for instance in self.instances]
         match self._fault:
             case ControlFault.EMPTY:
                 return b"[]\n"
@@ -139,5 +106,5 @@ class FileEmulator(Emulator):
 
     def _entry(self, instance: ModelInstance) -> dict[str, object]:
         entry: dict[str, object] = {"host": instance.host, "port": instance.port, "labels": {"name": instance.name}}
-        weight = self._weights.get(instance.name)
+        weight = self.weight_of(instance)
         return entry if weight is None else {**entry, "weight": weight}

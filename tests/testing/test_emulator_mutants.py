@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
@@ -20,17 +20,12 @@ class Broken(FileEmulator):
     rule: ClassVar[str]
 
 
-class ListsTheFirstOnly(Broken):
+class NamesOneThatDoesNotAnswer(Broken):
     rule = "test_route_leads_to_every_instance"
 
     def start(self) -> None:
         super().start()
-        self._fleet.remove(self._fleet.listed[0])
-        self._write()
-
-    @property
-    def instances(self) -> Sequence[ModelInstance]:
-        return self._fleet.everyone
+        self.instances[0].kill()
 
 
 class WritesTheTokenDown(Broken):
