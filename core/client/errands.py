@@ -22,10 +22,12 @@ class Errands:
 
     Args:
         limit: Errands under way at most; as many threads.
+        name: What they do, for the names of the threads.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, name: str) -> None:
         self._limit = limit
+        self._name = f"directlane-{name}"
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._open = 0
@@ -38,7 +40,7 @@ class Errands:
                 return False
             self._open += 1
             if self._open > self._threads:
-                threading.Thread(target=self._run, name="directlane-mirror", daemon=True).start()
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
                 self._threads += 1
         self._queue.put(errand)
         return True
@@ -65,9 +67,11 @@ class AsyncErrands:
 
     Args:
         limit: Errands under way at most.
+        name: For the twin.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, name: str) -> None:
+        del name
         self._limit = limit
         self._cancels: dict[object, Callable[[], object]] = {}
 

@@ -17,7 +17,16 @@ from ..discovery.subscription import Subscription
 from ..dispatch.call import Queue
 from ..dispatch.route import Route
 
-__all__ = ["wait_ready", "wait_ready_async", "wait_served", "wait_served_async", "wait_turn", "wait_turn_async"]
+__all__ = [
+    "into_this_loop",
+    "into_this_loop_async",
+    "wait_ready",
+    "wait_ready_async",
+    "wait_served",
+    "wait_served_async",
+    "wait_turn",
+    "wait_turn_async",
+]
 
 
 def wait_ready(route: Route, timeout: float, *, or_asked: bool = False) -> bool:
@@ -57,12 +66,17 @@ def wait_turn(queue: Queue) -> None:
 async def wait_turn_async(queue: Queue) -> None:
     """As `wait_turn`, without blocking the event loop. Who frees the slot may be in any thread."""
     has_ended = anyio.Event()
-    if queue.ticket.wake_by(_into_this_loop(has_ended.set)):
+    if queue.ticket.wake_by(into_this_loop_async(has_ended.set)):
         with anyio.move_on_after(queue.timeout):
             await has_ended.wait()
 
 
-def _into_this_loop(function: Callable[[], Any]) -> Callable[[], None]:
+def into_this_loop(function: Callable[[], None]) -> Callable[[], None]:
+    """For the twin: sync code has no loop, and the function runs where it is called."""
+    return function
+
+
+def into_this_loop_async(function: Callable[[], Any]) -> Callable[[], None]:
     """`function`, to be called from any thread; it runs in this event loop, soon.
 
     If the loop is closed by then, calling it is a RuntimeError.

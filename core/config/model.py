@@ -97,6 +97,13 @@ class CallSettings(Settings):
 
     timeout: PositiveDuration = Field(default=30.0, description="Deadline of a call: waiting, attempts and pauses.")
     connect_timeout: PositiveDuration = Field(default=1.0, description="Limit to open a connection to an instance.")
+    warm: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Connections that are opened to each instance that comes onto the list, ahead of the calls; see "
+        "[connections ahead](../how-to/instances-that-fail.md#connections-ahead). Default 0: the first calls connect.",
+    )
     attempt_timeout: PositiveDuration | None = Field(
         default=None, description="Limit of one attempt. Default: what is left of the call's deadline."
     )

@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from directlane.core.emulation.server import LoopbackServer, ServerReply, ServerRequest, json_reply
 
-__all__ = ["Fleet", "Server", "fleet_of", "served", "served_when", "soon"]
+__all__ = ["Fleet", "Server", "fleet_of", "served", "served_when", "soon", "soon_async"]
 
 
 async def served(*pieces: bytes) -> AsyncIterator[bytes]:
@@ -77,4 +79,14 @@ def soon(condition: Callable[[], bool]) -> bool:
         if time.monotonic() > ends_at:
             return False
         time.sleep(0.002)
+    return True
+
+
+async def soon_async(condition: Callable[[], bool]) -> bool:
+    """As `soon`, for async code."""
+    ends_at = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > ends_at:
+            return False
+        await anyio.sleep(0.002)
     return True

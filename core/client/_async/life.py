@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -29,6 +30,7 @@ from ..races import races_of_async
 from ..waiting import wait_ready_async
 from .channels import AsyncChannels
 from .mirror import AsyncMirror
+from .warming import AsyncWarming
 
 __all__ = ["AsyncServiceLife"]
 
@@ -78,6 +80,8 @@ class AsyncServiceLife:
         """Routes that get no calls any more, and whose connections are not closed yet."""
         self.races = races_of_async(self.plan.calls)
         self.mirror = AsyncMirror(self.channels.to, self._clock, self._random)
+        self.warming: AsyncWarming | None = None
+        """Connects ahead of the calls; None until a first list is waited for, and without the setting."""
         self._lock = AsyncLock()
         # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
         self._opening = threading.Lock()
@@ -137,6 +141,7 @@ class AsyncServiceLife:
     async def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait for the first list of endpoints; see `AsyncService.wait_ready`."""
         routing = self.open().routing
+        self._begin_warming(routing.routes)
         ends_at = time.monotonic() + (self.plan.discovery.start_timeout if timeout is None else timeout)
         # Each route of a tier gets to answer its first question before a higher tier is looked at: calls must not
         # begin on a fallback, or on one cloud only, because that one was quicker.
@@ -152,6 +157,18 @@ class AsyncServiceLife:
                     return routing.has_endpoints()
                 await wait_ready_async(route, min(left, _LOOK_ROUND))
         return routing.has_endpoints()
+
+    def _begin_warming(self, routes: Iterable[Route]) -> None:
+        """Connect ahead to what these routes list, if that is wanted. Where the connections will be used."""
+        calls = self.plan.calls
+        with self._opening:
+            warming = self.warming
+            if warming is None:
+                if not calls.warm or self._is_closed:
+                    return
+                times = (self._hub, self._clock, self._random)
+                warming = self.warming = AsyncWarming(self.channels, calls.warm, calls.connect_timeout, _GRACE, *times)
+        warming.follow(routes)
 
     # --- another configuration, see `AsyncClient.reload` --------------------------------------------------------------
 
@@ -180,6 +197,10 @@ class AsyncServiceLife:
                     break
             # The service was first asked for a moment ago.
             succession = await self.prepare(plan)
+        if self.warming is not None:
+            self.warming.connections = plan.calls.warm
+        if self._dispatcher is not None:
+            self._begin_warming(self._dispatcher.routing.routes)
         await self.reap()
 
     def _take_over(self, plan: ServicePlan, succession: Succession | None) -> None:
@@ -241,13 +262,15 @@ class AsyncServiceLife:
         """Close the connections and leave the pollers. Calls that are open may fail."""
         with self._opening:
             self._is_closed = True
-            dispatcher, mirror, races = self._dispatcher, self.mirror, self.races
+            dispatcher, mirror, races, warming = self._dispatcher, self.mirror, self.races, self.warming
             self._forget()
         if dispatcher is not None:
             dispatcher.routing.release()
             if dispatcher.gate is not None:
                 dispatcher.gate.close()
         await mirror.aclose()
+        if warming is not None:
+            await warming.aclose()
         if races is not None:
             await races.aclose()
         await self.channels.close_all()

@@ -45,7 +45,7 @@ class AsyncMirror:
         self._channel_to = channel_to
         self._clock = clock
         self._random = random
-        self._errands = AsyncErrands(_LIMIT)
+        self._errands = AsyncErrands(_LIMIT, "mirror")
         self.sent = 0
         """Copies that were begun."""
         self.dropped = 0

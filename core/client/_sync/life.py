@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -30,6 +31,7 @@ from ..races import races_of
 from ..waiting import wait_ready
 from .channels import Channels
 from .mirror import Mirror
+from .warming import Warming
 
 __all__ = ["ServiceLife"]
 
@@ -79,6 +81,8 @@ class ServiceLife:
         """Routes that get no calls any more, and whose connections are not closed yet."""
         self.races = races_of(self.plan.calls)
         self.mirror = Mirror(self.channels.to, self._clock, self._random)
+        self.warming: Warming | None = None
+        """Connects ahead of the calls; None until a first list is waited for, and without the setting."""
         self._lock = Lock()
         # Guards the making and the closing of the routing, in both colours: a second one would leave a poller behind.
         self._opening = threading.Lock()
@@ -138,6 +142,7 @@ class ServiceLife:
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait for the first list of endpoints; see `Service.wait_ready`."""
         routing = self.open().routing
+        self._begin_warming(routing.routes)
         ends_at = time.monotonic() + (self.plan.discovery.start_timeout if timeout is None else timeout)
         # Each route of a tier gets to answer its first question before a higher tier is looked at: calls must not
         # begin on a fallback, or on one cloud only, because that one was quicker.
@@ -153,6 +158,18 @@ class ServiceLife:
                     return routing.has_endpoints()
                 wait_ready(route, min(left, _LOOK_ROUND))
         return routing.has_endpoints()
+
+    def _begin_warming(self, routes: Iterable[Route]) -> None:
+        """Connect ahead to what these routes list, if that is wanted. Where the connections will be used."""
+        calls = self.plan.calls
+        with self._opening:
+            warming = self.warming
+            if warming is None:
+                if not calls.warm or self._is_closed:
+                    return
+                times = (self._hub, self._clock, self._random)
+                warming = self.warming = Warming(self.channels, calls.warm, calls.connect_timeout, _GRACE, *times)
+        warming.follow(routes)
 
     # --- another configuration, see `Client.reload` --------------------------------------------------------------
 
@@ -181,6 +198,10 @@ class ServiceLife:
                     break
             # The service was first asked for a moment ago.
             succession = self.prepare(plan)
+        if self.warming is not None:
+            self.warming.connections = plan.calls.warm
+        if self._dispatcher is not None:
+            self._begin_warming(self._dispatcher.routing.routes)
         self.reap()
 
     def _take_over(self, plan: ServicePlan, succession: Succession | None) -> None:
@@ -242,13 +263,15 @@ class ServiceLife:
         """Close the connections and leave the pollers. Calls that are open may fail."""
         with self._opening:
             self._is_closed = True
-            dispatcher, mirror, races = self._dispatcher, self.mirror, self.races
+            dispatcher, mirror, races, warming = self._dispatcher, self.mirror, self.races, self.warming
             self._forget()
         if dispatcher is not None:
             dispatcher.routing.release()
             if dispatcher.gate is not None:
                 dispatcher.gate.close()
         mirror.close()
+        if warming is not None:
+            warming.close()
         if races is not None:
             races.close()
         self.channels.close_all()

@@ -46,7 +46,7 @@ class Mirror:
         self._channel_to = channel_to
         self._clock = clock
         self._random = random
-        self._errands = Errands(_LIMIT)
+        self._errands = Errands(_LIMIT, "mirror")
         self.sent = 0
         """Copies that were begun."""
         self.dropped = 0
