@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -14,6 +14,8 @@ from rich.text import Text
 
 from ..config.ejection import NO_EJECTION, EjectionSettings
 from ..config.load import load_file
+from ..config.model import ServicePlan
+from ..errors import ConfigError
 from ..interfaces.balancer import Balancer
 from ..os_reason import os_reason
 from ..plugins.registry import load_plugins
@@ -21,7 +23,7 @@ from ..simulation import Recorded, Scenario, SimulationResult, simulate
 from ..simulation.chart import chart
 from ..simulation.stock import STOCK, stock_scenario
 from .options import BadInput, found_config_file, json_option
-from .output import console, new_table, write_json
+from .output import console, new_table, say_error, write_json
 from .simulate_options import chosen_keys, picture_path, rate_value, recorded_calls, scenario_name
 
 __all__ = ["simulate_command"]
@@ -111,7 +113,7 @@ def simulate_command(
         keys=chosen_keys(keys, zipf),
         recorded=recorded,
     )
-    balancers = _balancers(found_config_file(config_file))
+    balancers = _balancers(config_file)
     results = {label: simulate(setting, balancer, seed=seed) for label, balancer in balancers.items()}
     if plot is not None:
         _draw(plot, chart(f"Scenario {scenario}", _note(scenario, setting, seed, recorded), results))
@@ -129,10 +131,9 @@ def simulate_command(
         _show(results)
 
 
-def _balancers(config_file: str | None) -> dict[str, Balancer]:
+def _balancers(given: str | None) -> dict[str, Balancer]:
     """By label: those of the configuration, then the others that need no settings."""
-    plans = () if config_file is None else load_file(config_file, environment=os.environ).services.values()
-    found = {_label(plan.balancer): plan.balancer for plan in plans}
+    found = {_label(plan.balancer): plan.balancer for plan in _plans(given)}
     for model in load_plugins().balancers.values():
         try:
             balancer = model()
@@ -140,6 +141,20 @@ def _balancers(config_file: str | None) -> dict[str, Balancer]:
             continue
         found.setdefault(_label(balancer), balancer)
     return found
+
+
+def _plans(given: str | None) -> Iterable[ServicePlan]:
+    """The services of the configuration. One that nobody named on the command line may be unfit: none is needed."""
+    file = found_config_file(given)
+    if file is None:
+        return ()
+    try:
+        return load_file(file, environment=os.environ).services.values()
+    except ConfigError:
+        if given is not None:
+            raise
+        say_error(f"{file} cannot be used and is left out; see `directlane check -c {file}`", what="warning")
+        return ()
 
 
 def _label(balancer: Balancer) -> str:

@@ -59,6 +59,17 @@ def test_no_configuration_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert set(names) >= {"least_loaded", "random", "weighted_round_robin", "consistent_hash"}
 
 
+def test_a_configuration_that_is_just_there_may_be_unfit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("directlane.toml").write_text("[services.s]\nbalancer = 'least_loaded'\nroutes = []\n")
+    result = run("simulate", "equal", "--calls", "300", "--json", DIRECTLANE_CONFIG="")
+    assert result.exit_code == 0, result.stderr
+    assert "directlane.toml cannot be used and is left out" in result.stderr
+    assert json.loads(result.stdout)["balancers"]
+    named = run("simulate", "equal", "--calls", "300", "-c", "directlane.toml")
+    assert named.exit_code == 2, "who names a file means it"
+
+
 def test_an_underscore_is_as_good(config: str) -> None:
     result = run("simulate", "-c", config, "heavy_tail", "--calls", "300", "--json")
     assert json.loads(result.stdout)["scenario"] == "heavy-tail"
