@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from clock_lab import VirtualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,16 +15,6 @@ from directlane.core.pool.penalty import LONGEST, SPAN, after_failure, after_suc
 from directlane.core.pool.statistics import EndpointStats
 
 ELSEWHERE = retry_elsewhere(may_have_run=True)
-
-
-class _Clock:
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now
 
 
 def _answer(status: int) -> Outcome:
@@ -112,13 +103,13 @@ def test_any_story_is_sane(story: list[tuple[float, float | None]]) -> None:
     ],
 )
 def test_who_is_to_blame(outcome: Outcome, verdict: Verdict, is_failure: bool) -> None:
-    stats = EndpointStats(_Clock())
+    stats = EndpointStats(VirtualClock(100.0))
     stats.record(outcome, verdict)
     assert (stats.penalty is not None) == is_failure
 
 
 def test_the_statistics_go_by_their_clock() -> None:
-    clock = _Clock()
+    clock = VirtualClock(100.0)
     stats = EndpointStats(clock)
     stats.record(_answer(503), back_off(20.0))
     assert stats.penalty == Penalty(1.0, 100.0, 20.0, 120.0)

@@ -6,6 +6,7 @@ import math
 from random import Random
 
 import pytest
+from clock_lab import VirtualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,17 +21,7 @@ from directlane.core.pool.latency import after_answer
 from directlane.core.pool.pool import Pool
 
 
-class _Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now
-
-
-def _pool(balancer: LeastLoaded, size: int, clock: _Clock) -> Pool[None]:
+def _pool(balancer: LeastLoaded, size: int, clock: VirtualClock) -> Pool[None]:
     pool: Pool[None] = Pool(balancer, lambda endpoint: None, clock, Random(1))
     pool.update(Endpoint("10.0.0.1", 80, id=f"e{place}") for place in range(size))
     return pool
@@ -74,7 +65,7 @@ def test_the_average_stays_among_what_was_seen(story: list[tuple[float, float]],
 
 
 def test_good_answers_alone_are_measured() -> None:
-    pool = _pool(LeastLoaded(use_latency=True), 1, _Clock())
+    pool = _pool(LeastLoaded(use_latency=True), 1, VirtualClock(0.0))
     stats = pool.members()[0].load
     stats.record(_answer(9.0, 404), FAIL)
     stats.record(_answer(9.0, 503), retry_elsewhere(may_have_run=True))
@@ -94,14 +85,14 @@ def test_nothing_is_measured_unless_asked_for() -> None:
 
 @pytest.mark.parametrize("full_scan", [64, 1], ids=["scan", "samples"])
 def test_the_faster_one_gets_the_call(full_scan: int) -> None:
-    pool = _pool(LeastLoaded(use_latency=True, full_scan=full_scan), 3, _Clock())
+    pool = _pool(LeastLoaded(use_latency=True, full_scan=full_scan), 3, VirtualClock(0.0))
     for member, seconds in zip(pool.members(), (3.0, 1.0, 2.0), strict=True):
         member.load.record(_answer(seconds), OK)
     assert {member.endpoint.id for member in (pool.pick(ANY) for _ in range(100)) if member} == {"e1"}
 
 
 def test_one_that_has_not_answered_yet_is_taken_for_average() -> None:
-    pool = _pool(LeastLoaded(use_latency=True), 3, _Clock())
+    pool = _pool(LeastLoaded(use_latency=True), 3, VirtualClock(0.0))
     slow, fast, _ = pool.members()
     assert {member.endpoint.id for member in (pool.pick(ANY) for _ in range(100)) if member} == {"e0", "e1", "e2"}
     slow.load.record(_answer(3.0), OK)
@@ -113,7 +104,7 @@ def test_one_that_has_not_answered_yet_is_taken_for_average() -> None:
 
 
 def test_a_slow_one_is_tried_again_some_day() -> None:
-    clock = _Clock()
+    clock = VirtualClock(0.0)
     pool = _pool(LeastLoaded(use_latency=True, memory=30), 2, clock)
     slow, fast = pool.members()
     slow.load.record(_answer(10.0), OK)

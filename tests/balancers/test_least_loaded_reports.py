@@ -7,6 +7,7 @@ from collections import Counter
 from random import Random
 
 import pytest
+from clock_lab import VirtualClock
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -26,17 +27,7 @@ NAMES = ("num_requests_running", "num_requests_waiting")
 REPORTS = LeastLoaded(reports="orca", report_fade=10.0)
 
 
-class _Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now
-
-
-def _pool(balancer: LeastLoaded, clock: _Clock, weights: list[int]) -> Pool[None]:
+def _pool(balancer: LeastLoaded, clock: VirtualClock, weights: list[int]) -> Pool[None]:
     pool: Pool[None] = Pool(balancer, lambda endpoint: None, clock, Random(1))
     pool.update(Endpoint("10.0.0.1", 80, id=f"e{place}", weight=weight) for place, weight in enumerate(weights))
     return pool
@@ -56,7 +47,7 @@ def _counts(pool: Pool[None], picks: int) -> Counter[str]:
     return counts
 
 
-def _stats(clock: _Clock, depth: float | None) -> EndpointStats:
+def _stats(clock: VirtualClock, depth: float | None) -> EndpointStats:
     stats = EndpointStats(clock, takes_reports=True)
     if depth is not None:
         stats.take_report(LoadReport(named={"num_requests_running": depth}))
@@ -65,7 +56,7 @@ def _stats(clock: _Clock, depth: float | None) -> EndpointStats:
 
 class TestStatistics:
     def test_a_report_is_kept_with_its_time_and_the_open_calls(self) -> None:
-        clock = _Clock()
+        clock = VirtualClock(0.0)
         stats = EndpointStats(clock, takes_reports=True)
         leases = [Lease(stats, 0.0) for _ in range(3)]
         clock.now = 7.0
@@ -94,7 +85,7 @@ class TestStatistics:
         assert stats.report is before is not None
 
     def test_who_does_not_ask_keeps_none(self) -> None:
-        clock = _Clock()
+        clock = VirtualClock(0.0)
         pool = _pool(LeastLoaded(), clock, [1])
         member = pool.pick(ANY)
         assert member is not None
@@ -104,7 +95,7 @@ class TestStatistics:
 
 class TestForeignLoad:
     def test_our_own_calls_are_not_foreign(self) -> None:
-        clock = _Clock()
+        clock = VirtualClock(0.0)
         stats = EndpointStats(clock, takes_reports=True)
         leases = [Lease(stats, 0.0) for _ in range(3)]
         stats.take_report(LoadReport(named={"num_requests_running": 2.0, "num_requests_waiting": 6.0}))
@@ -114,26 +105,26 @@ class TestForeignLoad:
         del leases
 
     def test_it_fades_to_the_mean_and_who_says_nothing_is_there_already(self) -> None:
-        clock = _Clock()
+        clock = VirtualClock(0.0)
         rows = [(_stats(clock, depth), 1.0) for depth in (8.0, 2.0, None)]
         assert foreign_loads(rows, NAMES, 10.0, 0.0) == [8.0, 2.0, 5.0]
         assert foreign_loads(rows, NAMES, 10.0, 10.0) == pytest.approx([5 + 3 / math.e, 5 - 3 / math.e, 5])
         assert foreign_loads(rows, NAMES, 10.0, 1e9) == [5.0, 5.0, 5.0]
 
     def test_a_heavy_server_may_have_more(self) -> None:
-        clock = _Clock()
+        clock = VirtualClock(0.0)
         rows = [(_stats(clock, 8.0), 4.0), (_stats(clock, 2.0), 1.0)]
         assert foreign_loads(rows, NAMES, 10.0, 0.0) == [2.0, 2.0]
 
     def test_nobody_has_sent_one(self) -> None:
         assert foreign_loads([], NAMES, 1.0, 0.0) is None
-        assert foreign_loads([(_stats(_Clock(), None), 1.0)], NAMES, 1.0, 0.0) is None
+        assert foreign_loads([(_stats(VirtualClock(0.0), None), 1.0)], NAMES, 1.0, 0.0) is None
         stats = EndpointStats(takes_reports=True)
         stats.take_report(LoadReport({"cpu_utilization": 0.5}))
         assert foreign_loads([(stats, 1.0)], NAMES, 1.0, 0.0) is None
 
     def test_the_pace_is_three_average_latencies(self) -> None:
-        clock = _Clock()
+        clock = VirtualClock(0.0)
         rows: list[tuple[EndpointStats, float]] = []
         for depth in (6.0, 0.0):
             stats = EndpointStats(clock, 100.0, takes_reports=True)
@@ -144,7 +135,7 @@ class TestForeignLoad:
 
 @pytest.mark.parametrize("full_scan", [64, 1])
 def test_calls_go_where_others_have_none(full_scan: int) -> None:
-    clock = _Clock()
+    clock = VirtualClock(0.0)
     balancer = LeastLoaded(reports="orca", report_fade=10.0, full_scan=full_scan, samples=3)
     pool = _pool(balancer, clock, [1, 1, 1])
     for member, depth in zip(pool.members(), (5, 0, 5), strict=True):
@@ -155,7 +146,7 @@ def test_calls_go_where_others_have_none(full_scan: int) -> None:
 
 
 def test_old_reports_do_not_change_what_weights_say() -> None:
-    clock = _Clock()
+    clock = VirtualClock(0.0)
     pool = _pool(REPORTS, clock, [1, 3])
     for member in pool.members():
         member.load.record(_says(1000), OK)
@@ -169,7 +160,7 @@ def test_old_reports_do_not_change_what_weights_say() -> None:
 
 
 def test_an_excluded_one_stays_out_whatever_is_reported() -> None:
-    pool = _pool(REPORTS, _Clock(), [1, 1])
+    pool = _pool(REPORTS, VirtualClock(0.0), [1, 1])
     first, second = pool.members()
     second.load.record(_says(1e18), OK)
     assert pool.pick(PickInfo(excluded={"e0"})) is second
@@ -195,7 +186,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1e18), st.floats(0, 1e9)), min_size=1, max_size=8), st.floats(0, 1e12))
 def test_any_reports_give_finite_loads(said: list[tuple[float, float]], later: float) -> None:
-    clock = _Clock()
+    clock = VirtualClock(0.0)
     rows: list[tuple[EndpointStats, float]] = []
     for depth, at in said:
         clock.now = at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from clock_lab import VirtualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,18 +19,8 @@ from directlane.core.pool.pool import Pool, PoolMember
 from directlane.core.pool.statistics import EndpointStats, Lease
 
 
-class _Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now
-
-
-def _pool(balancer: LeastLoaded, *weights: int) -> tuple[Pool[None], list[PoolMember[None]], _Clock]:
-    clock = _Clock()
+def _pool(balancer: LeastLoaded, *weights: int) -> tuple[Pool[None], list[PoolMember[None]], VirtualClock]:
+    clock = VirtualClock(0.0)
     pool: Pool[None] = Pool(balancer, lambda endpoint: None, clock, Random(1))
     pool.update(Endpoint("10.0.0.1", 80, id=f"e{place}", weight=weight) for place, weight in enumerate(weights))
     return pool, pool.members(), clock

@@ -7,6 +7,7 @@ from collections import Counter
 from random import Random
 
 import pytest
+from clock_lab import VirtualClock
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -23,21 +24,11 @@ RULES = ReportRules((), 1.0, 10.0, 180.0)
 TELLING = WeightedRoundRobin(reports="orca")
 
 
-class _Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now
-
-
 class _Fleet:
     """Endpoints with reports, and the picker that a pool would have."""
 
     def __init__(self, *weights: float, balancer: WeightedRoundRobin = TELLING) -> None:
-        self.clock = _Clock()
+        self.clock = VirtualClock(0.0)
         self.balancer = balancer
         self.picker: Picker | None = None
         self.members = [

@@ -10,8 +10,8 @@ from random import Random
 from typing import ClassVar
 
 import pytest
+from clock_lab import VirtualClock
 from discovery_lab import SECRET, ControlPlane, Told, quick
-from dispatch_lab import VirtualClock
 from pydantic import ConfigDict
 
 from directlane import (

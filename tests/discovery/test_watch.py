@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 import trustme
+from clock_lab import VirtualClock
 from discovery_lab import Told, asker, hub_threads, quick
 
 from directlane import (
@@ -549,22 +550,10 @@ def test_release_ends_a_watch_at_once(hub: DiscoveryHub, registry: Registry) -> 
 # --- when it is begun again: decisions, by hand -----------------------------------------------------------------------
 
 
-class HandClock:
-    """Time as it is told."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now
-
-
 LIST = Snapshot((Endpoint("10.0.0.1", 80),))
 
 
-def poller(clock: HandClock, interval: float = 5.0) -> Poller:
+def poller(clock: VirtualClock, interval: float = 5.0) -> Poller:
     return Poller("svc", Plugin(lambda: iter(())), quick(interval=interval), clock, Random(1))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportArgumentType] - it is never asked
 
 
@@ -573,7 +562,7 @@ def poller(clock: HandClock, interval: float = 5.0) -> Poller:
 def test_a_watch_that_lived_is_begun_again_soon_and_one_that_did_not_costs_what_polling_costs(
     answer: Snapshot | DiscoveryError | None, lived: float, soonest: float, latest: float
 ) -> None:
-    clock = HandClock()
+    clock = VirtualClock(100.0)
     subject = poller(clock)
     for _ in range(20):
         subject.begin()
@@ -584,7 +573,7 @@ def test_a_watch_that_lived_is_begun_again_soon_and_one_that_did_not_costs_what_
 
 
 def test_an_answer_that_was_no_watch_waits_for_the_interval() -> None:
-    clock = HandClock()
+    clock = VirtualClock(100.0)
     subject = poller(clock)
     subject.begin()
     clock.now += 60.0
@@ -593,7 +582,7 @@ def test_an_answer_that_was_no_watch_waits_for_the_interval() -> None:
 
 
 def test_age_begins_anew_with_each_word_of_a_watch() -> None:
-    clock = HandClock()
+    clock = VirtualClock(100.0)
     subject = poller(clock)
     subject.begin()
     for _ in range(3):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+from clock_lab import VirtualClock
 
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
 from directlane.core.endpoint import Endpoint
@@ -18,19 +19,9 @@ from directlane.core.timers import Cancel, TimerQueue
 TELLING = WeightedRoundRobin(reports="orca", blackout=0.0)
 
 
-class _Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now
-
-
 class _Lab:
     def __init__(self, balancer: Balancer) -> None:
-        self.clock = _Clock()
+        self.clock = VirtualClock(0.0)
         self.timers = TimerQueue(self.clock)
         self.pool: Pool[None] = Pool(balancer, lambda endpoint: None, self.clock, Random(1), timers=self.timers)
         self.update()
@@ -109,7 +100,7 @@ def test_a_machine_without_threads_still_serves_the_list() -> None:
         def call_soon(self, action: Callable[[], None]) -> None:
             raise RuntimeError("can't start new thread")
 
-    pool: Pool[None] = Pool(TELLING, lambda endpoint: None, _Clock(), Random(1), timers=NoThread())
+    pool: Pool[None] = Pool(TELLING, lambda endpoint: None, VirtualClock(0.0), Random(1), timers=NoThread())
     for _ in range(2):
         pool.update([Endpoint("10.0.0.1", 80, id="e0")])
         assert pool.pick(ANY) is not None

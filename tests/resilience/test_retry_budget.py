@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from dispatch_lab import Answered, InTurn, Lab, ListProvider, VirtualClock, answered, failed
+from clock_lab import VirtualClock
+from dispatch_lab import Answered, InTurn, Lab, ListProvider, answered, failed
 from hypothesis import given
 from hypothesis import strategies as st
 

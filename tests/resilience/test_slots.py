@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from random import Random
 
 import pytest
-from dispatch_lab import VirtualClock
+from clock_lab import VirtualClock
 from pydantic import ValidationError
 from slots_lab import HeldSlot, Place, Wanted, slots_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dispatch_lab import VirtualClock
+from clock_lab import VirtualClock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar
 
+from clock_lab import VirtualClock
+
 from directlane import (
     AddressSource,
     Balancer,
@@ -41,20 +43,7 @@ from directlane.core.interfaces.balancer import BuildContext, Member, Picker
 from directlane.core.timers import TimerQueue
 from directlane.core.transports.memory_transport import MemoryTransport
 
-__all__ = ["Answered", "InTurn", "Lab", "ListProvider", "VirtualClock", "answered", "failed"]
-
-
-class VirtualClock:
-    """A clock that stands still until it is set."""
-
-    def __init__(self, now: float = 1000.0) -> None:
-        self.now = now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def unix(self) -> float:
-        return self.now + 1_700_000_000
+__all__ = ["Answered", "InTurn", "Lab", "ListProvider", "answered", "failed"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from random import Random
 
-from dispatch_lab import VirtualClock
+from clock_lab import VirtualClock
 
 from directlane import OK, Endpoint, Outcome, Phase, PickInfo, Reply, TransportError
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
