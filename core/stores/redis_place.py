@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ __all__ = ["DEFAULT_PREFIX", "RedisPlace"]
 
 DEFAULT_PREFIX = "directlane"
 _PORT = 6379
-_OPTIONS = ("prefix", "password_file", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_OPTIONS = ("prefix", "password_file", "db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _FORM = "redis://[USER]:[PASSWORD]@HOST:PORT/DATABASE"
+_SOCKET_FORM = "unix://[USER]:[PASSWORD]@/PATH?db=DATABASE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class RedisPlace:
         ca_file: The authorities that the server's certificate is checked with. None: those of the system.
         certificate_file: Our own certificate, for servers that ask for one.
         key_file: The key of our own certificate.
+        socket: A socket of this host, in place of host and port.
     """
 
     host: str
@@ -48,6 +51,7 @@ class RedisPlace:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    socket: Path | None = None
 
     @classmethod
     def from_url(cls, url: str) -> RedisPlace:
@@ -55,7 +59,7 @@ class RedisPlace:
 
         Args:
             url: `redis://` or, with TLS, `rediss://`, then `USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE`. All but the
-                host may be left out.
+                host may be left out. Or `unix://USER:PASSWORD@/PATH?db=DATABASE`, for a socket of this host.
 
         Raises:
             ValueError: It is no such URL. The text quotes no part that may be a password.
@@ -66,9 +70,12 @@ class RedisPlace:
         except ValueError:
             # The text of this error quotes what stands around a password with a `/` or a `[` in it.
             raise ValueError(_unreadable()) from None
-        if not host or parts.fragment:
+        socket = Path(unquote(parts.path)) if parts.scheme == "unix" else None
+        if parts.fragment or (not host if socket is None else host or port or not socket.name):
             raise ValueError(_unreadable())
         options = _options(parts.query)
+        if "db" in options and socket is None:
+            raise ValueError(f"db is for sockets; the number of the database stands after the port: {_FORM}")
         is_tls = parts.scheme == "rediss"
         tls_only = [name for name in options if name.startswith("ssl_")]
         if tls_only and not is_tls:
@@ -81,9 +88,9 @@ class RedisPlace:
         if not _PREFIX.fullmatch(prefix):
             raise ValueError("prefix must be 1 to 100 letters, digits and any of _ . : -")
         return cls(
-            host,
+            host or "",
             _PORT if port is None else port,
-            _database(parts.path),
+            _database(parts.path if socket is None else options.get("db", "")),
             prefix,
             unquote(parts.username or ""),
             Secret(password) if password else None,
@@ -92,18 +99,26 @@ class RedisPlace:
             _path("ssl_ca_certs", options),
             _path("ssl_certfile", options),
             _path("ssl_keyfile", options),
+            socket,
         )
 
     @property
     def identity(self) -> Hashable:
         """Equal for equal keys on an equal server, whoever asks."""
+        if self.socket is not None:
+            return os.path.realpath(self.socket), self.database, self.prefix
         return self.host.lower(), self.port, self.database, self.prefix
 
     def __str__(self) -> str:
         # Without the user: where there is a password only, people put it there by mistake.
+        if self.socket is not None:
+            return f"unix://{self.socket}?db={self.database}{self._shown_prefix('&')}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        prefix = "" if self.prefix == DEFAULT_PREFIX else f"?prefix={self.prefix}"
-        return f"{'rediss' if self.is_tls else 'redis'}://{host}:{self.port}/{self.database}{prefix}"
+        word = "rediss" if self.is_tls else "redis"
+        return f"{word}://{host}:{self.port}/{self.database}{self._shown_prefix('?')}"
+
+    def _shown_prefix(self, mark: str) -> str:
+        return "" if self.prefix == DEFAULT_PREFIX else f"{mark}prefix={self.prefix}"
 
     def key(self, *words: str) -> str:
         """The full name of a key. The braces keep all keys of a store in one slot, as proxies of clusters ask for."""
@@ -112,8 +127,8 @@ class RedisPlace:
 
 def _unreadable() -> str:
     return (
-        f"this is not a URL of the form {_FORM}. Next: look at its host and port; percent-encode special characters "
-        "of the password, or keep it in a file with ?password_file=/PATH"
+        f"this is not a URL of the form {_FORM} or {_SOCKET_FORM}. Next: look at its host and port, or at its path; "
+        "percent-encode special characters of the password, or keep it in a file with ?password_file=/PATH"
     )
 
 
@@ -122,7 +137,7 @@ def _database(path: str) -> int:
     if not number:
         return 0
     if not (number.isascii() and number.isdigit()):
-        raise ValueError(f"after the port stands the number of a database, such as /0; the form is {_FORM}")
+        raise ValueError(f"the number of a database is a number, such as 0; the form is {_FORM} or {_SOCKET_FORM}")
     return int(number)
 
 

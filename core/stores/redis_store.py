@@ -1,7 +1,7 @@
 """A store for processes on several hosts: a Redis or Valkey server (from Redis 6 on, not in cluster mode).
 
 Each method is one script inside the server, on the server's clock. What happens when the server loses its memory stands
-in `redis_scripts`; what errors mean, in `redis_client`.
+in `redis_scripts`; what errors mean, in `redis_errors`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RedisStore(Store):
     kind: ClassVar[str] = "redis"
     summary: ClassVar[str] = "Among processes on several hosts; a Redis or Valkey server."
     capabilities: ClassVar[frozenset[str]] = frozenset({"hosts", "lasting", "processes"})
-    schemes: ClassVar[tuple[str, ...]] = ("redis", "rediss")
+    schemes: ClassVar[tuple[str, ...]] = ("redis", "rediss", "unix")
 
     def __init__(
         self, place: RedisPlace, *, patience: float = _PATIENCE, clock: Callable[[], float] | None = None

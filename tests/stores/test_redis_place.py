@@ -44,7 +44,13 @@ def test_long_url_is_understood_and_shows_neither_user_nor_password() -> None:
         ("redis://:sec[ret@host:6379", "percent-encode special characters of the password"),
         ("redis://host:sesecret", "this is not a URL"),
         ("redis://host:99999", "this is not a URL"),
-        ("redis://host/secret", "after the port stands the number of a database, such as /0"),
+        ("redis://host/secret", "the number of a database is a number, such as 0"),
+        ("redis://host?db=1", "db is for sockets; the number of the database stands after the port"),
+        ("unix://", "this is not a URL of the form redis://"),
+        ("unix://host/run/x.sock", "this is not a URL of the form redis://"),
+        ("unix://:sec/ret@/run/x.sock", "percent-encode special characters of the password"),
+        ("unix:///run/x.sock?db=secret", "the number of a database is a number, such as 0"),
+        ("unix:///run/x.sock?ssl_ca_certs=/a", "ssl_ca_certs needs TLS"),
         ("redis://host?prefx=a", "there is no option 'prefx'; the options are: prefix, password_file"),
         ("redis://host?prefix=", "prefix must be 1 to 100 letters, digits"),
         ("redis://host?prefix={x}", "prefix must be 1 to 100 letters, digits"),
@@ -65,6 +71,8 @@ def test_one_place_is_one_whoever_asks() -> None:
         return RedisStore.open(url, {}).identity
 
     assert identity("redis://:a@Host/0") == identity("rediss://u:b@host:6379")
+    assert identity("unix://:a@/run/x.sock") == identity("unix://u:b@/run/x.sock?db=0")
+    assert identity("unix:///run/x.sock") != identity("unix:///run/x.sock?db=1")
     others = ["redis://host/1", "redis://host:1/0", "redis://other/0", "redis://host/0?prefix=x"]
     assert len({identity(url) for url in ["redis://host/0", *others]}) == 5
     assert "pass-word" not in repr(identity("redis://:pass-word@host"))
