@@ -152,7 +152,10 @@ def silent(question: str, failure: Failure, told: str, seconds: float) -> Findin
         told: The error's own words.
         seconds: How long it took.
     """
-    cause, step = _UNREACHED.get(failure, ("", "look at the error, and try the URL with curl from this machine"))
+    other = (
+        "look at the error, and try the URL with curl from this machine" if "://" in question else "look at the error"
+    )
+    cause, step = _UNREACHED.get(failure, ("", other))
     return Finding(
         Level.WARNING,
         "control plane",

@@ -19,6 +19,7 @@ from ..message import Reply
 from ..os_reason import os_reason
 from .budget import BudgetKeeper
 from .local import LocalBusy, LocalRunner
+from .logins import Logins
 
 __all__ = ["IDLE_LIMIT", "MAX_ANSWER_BYTES", "Asker"]
 
@@ -47,11 +48,19 @@ class Asker:
         local: Runs what is not asked over HTTP.
         limit: Seconds that a query may take if it does not say, from its start to the last byte of its answer. Waiting
             for a budget is not part of it.
+        logins: Of the process. Default: nobody else logs in.
     """
 
     def __init__(
-        self, identity: Hashable, tls: ssl.SSLContext, keeper: BudgetKeeper, local: LocalRunner, limit: float
+        self,
+        identity: Hashable,
+        tls: ssl.SSLContext,
+        keeper: BudgetKeeper,
+        local: LocalRunner,
+        limit: float,
+        logins: Logins | None = None,
     ) -> None:
+        self.logins = logins
         self._identity = identity
         self._keeper = keeper
         self._local = local

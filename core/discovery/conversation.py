@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import PurePath
 
 from ..endpoint import Endpoint, Snapshot
-from ..errors import DiscoveryError, DiscoveryUnreadable, TransportError
+from ..errors import CredentialError, DiscoveryError, DiscoveryUnreadable, TransportError
 from ..interfaces.discovery import NEXT_PIECE, Conversation, Discovery, LocalQuery, PollContext, Query, Step
 from ..message import Reply
 from .asking import Asker
+from .logins import LoginTurn
 
 __all__ = ["GO_ON", "converse", "plugin_failure", "steps_of"]
 
@@ -43,6 +44,7 @@ async def converse(
             plug-in must not stop the poller.
     """
     steps = steps_of(discovery, context)
+    turn = LoginTurn(asker.logins)
     try:
         step = next(steps)
         while True:
@@ -50,11 +52,20 @@ async def converse(
                 await tell(step)
                 step = steps.send(GO_ON)
             else:
-                step = steps.send(await asker.ask(step))
+                answer = await turn.enter(step)
+                if answer is None:
+                    answer = await asker.ask(step)
+                    turn.answered(answer)
+                step = steps.send(answer)
+                turn.leave()
     except StopIteration as end:
         snapshot: Snapshot = end.value
         return snapshot
+    except CredentialError as error:
+        turn.leave(error if error.permanent else None)
+        raise
     finally:
+        turn.leave()
         with suppress(DiscoveryError):  # it fails on its way out: nobody waits for it any more
             steps.close()
         await asker.end()

@@ -20,6 +20,7 @@ from ..clock import Clock
 from .budget import BudgetLedger, LocalBudgetKeeper
 from .link import StoreLink
 from .local import LocalRunner
+from .logins import Logins
 from .poller import Poller
 from .shared_polling import run_shared
 
@@ -77,6 +78,7 @@ class HubThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event
         self._keeper: LocalBudgetKeeper
+        self._logins: Logins
         self._tasks: dict[Poller, asyncio.Task[None]] = {}
         self._clock = clock
         self._ledger = ledger
@@ -107,6 +109,7 @@ class HubThread:
     async def _main(self, started: threading.Event) -> None:
         self._stop = asyncio.Event()
         self._keeper = LocalBudgetKeeper(self._clock, self._ledger)
+        self._logins = Logins(self._clock)
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(_LookUps())
         started.set()
@@ -173,9 +176,9 @@ class HubThread:
         while True:
             try:
                 if poller.link is not None:
-                    await run_shared(poller, poller.link, tls, self._local, self._random)
+                    await run_shared(poller, poller.link, tls, self._local, self._random, self._logins)
                 else:
-                    await poller.run(self._keeper, tls, self._local)
+                    await poller.run(self._keeper, tls, self._local, self._logins)
                 return
             except Exception as error:  # noqa: BLE001 - a mistake of ours: the others go on, and so does this one
                 where = "".join(traceback.format_tb(error.__traceback__))  # without the text, which may quote a secret

@@ -28,6 +28,7 @@ from .budget import BudgetKeeper
 from .conversation import converse, plugin_failure
 from .link import StoreLink
 from .local import LocalRunner
+from .logins import Logins
 from .shared_budget import Superseded
 from .wishes import Wishes
 
@@ -180,12 +181,14 @@ class Poller:
 
     # --- in the hub's thread -----------------------------------------------------------------------------------------
 
-    async def run(self, keeper: BudgetKeeper, tls: ssl.SSLContext, local: LocalRunner) -> None:
+    async def run(
+        self, keeper: BudgetKeeper, tls: ssl.SSLContext, local: LocalRunner, logins: Logins | None = None
+    ) -> None:
         """Ask until that is hopeless; ends by cancellation."""
         event = asyncio.Event()
         wishes = Wishes(event.set)
         self.on_wish = wishes.from_any_thread()
-        asker = Asker(self.discovery.identity, tls, keeper, local, self.settings.timeout)
+        asker = Asker(self.discovery.identity, tls, keeper, local, self.settings.timeout, logins)
         try:
             while not self.belief.is_hopeless:
                 await self.ask(asker, wishes, self._take)

@@ -15,13 +15,11 @@ from ..endpoint import Snapshot
 from ..errors import CredentialError, DiscoveryError
 from ..interfaces.store import Lease, Store, StoreUnavailable
 from .link import StoreLink
+from .logins import REFUSED_FOR
 from .shared_budget import Superseded
 from .shared_question import LEASE
 
 __all__ = ["REFUSED_FOR", "SharedCredential"]
-
-REFUSED_FOR = 300.0
-"""Seconds for which what one process was told is true for all that begin."""
 
 _LOOK = 0.2
 

@@ -26,6 +26,7 @@ from .asking import Asker
 from .belief import Belief
 from .link import HOLD_MARGIN, StoreLink
 from .local import LocalRunner
+from .logins import Logins
 from .pace import Pace
 from .poller import Poller
 from .publication import Publication, pack, unpack
@@ -50,7 +51,9 @@ _SLOW_START = 5.0
 _RENEW = b"renew"
 
 
-async def run_shared(poller: Poller, link: StoreLink, tls: ssl.SSLContext, local: LocalRunner, random: Random) -> None:
+async def run_shared(
+    poller: Poller, link: StoreLink, tls: ssl.SSLContext, local: LocalRunner, random: Random, logins: Logins
+) -> None:
     """Ask the poller's question together with all processes that share the store, until that is hopeless.
 
     A question that has no name, or whose answer is true for this machine only, is asked by each for itself; its rate
@@ -65,7 +68,7 @@ async def run_shared(poller: Poller, link: StoreLink, tls: ssl.SSLContext, local
     if credential is not None:
         secret = await loop.run_in_executor(None, link.name_of, ("credential", credential))
     polling = SharedPolling(poller, link, name, secret, random)
-    asker = Asker(discovery.identity, tls, polling.keeper, local, poller.settings.timeout)
+    asker = Asker(discovery.identity, tls, polling.keeper, local, poller.settings.timeout, logins)
     try:
         await polling.run(asker)
     finally:

@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..config.model import DiscoverySettings
 from ..errors import DiscoveryThrottled, headline
 from ..interfaces.discovery import AddressSource, Conversation, EmptyAnswer, PollContext, Upkeep
+from ..interfaces.sharing import HasCredential
 from .belief import Belief
 from .poller import EARLY, Poller
 
@@ -88,6 +89,11 @@ class _AsDiscovery:
     @property
     def identity(self) -> Hashable:
         return "upkeep", self._upkeep.identity
+
+    @property
+    def credential(self) -> Hashable | None:
+        """What the platform may refuse for good; see `HasCredential`."""
+        return self._upkeep.credential if isinstance(self._upkeep, HasCredential) else None
 
     def poll(self, context: PollContext) -> Conversation:
         return self._upkeep.poll(context)

@@ -72,6 +72,10 @@ class Query:
             that is yielded gives a piece of the body. Whatever else is asked ends it. Default: no.
         trust: Certificates (PEM) of the authorities that are trusted for this request, in place of the usual ones; for
             https. Default: the usual ones.
+        login: For a request that holds a password which the platform may refuse for good: whose, equal for equal
+            passwords, and no secret in clear. In a process only one such request is under way, and none is sent for 5
+            minutes after a conversation ended with a permanent `CredentialError` because of it; then that error is
+            thrown in. Default: it is no login.
 
     Raises:
         ValueError: `timeout` is not above 0.
@@ -85,6 +89,7 @@ class Query:
     timeout: float | None = None
     watch: bool = False
     trust: str | None = None
+    login: Hashable | None = None
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not self.timeout > 0:

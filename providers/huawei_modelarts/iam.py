@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from ...core.errors import CredentialError, DiscoveryError, DiscoveryRefused, DiscoveryThrottled
@@ -59,7 +59,9 @@ class IamAddress:
         return self.configured or f"iam/{self.region}"
 
 
-def iam_query(origin: str, path: str, body: object, who: str, headers: Headers = ()) -> Query:
+def iam_query(
+    origin: str, path: str, body: object, who: str, headers: Headers = (), login: Hashable | None = None
+) -> Query:
     """A question to IAM, without its credential.
 
     Args:
@@ -68,10 +70,11 @@ def iam_query(origin: str, path: str, body: object, who: str, headers: Headers =
         body: Becomes JSON.
         who: Who asks, for the brake. Not a secret.
         headers: Besides the content type.
+        login: See `Query`.
     """
     headers = (("Content-Type", "application/json;charset=utf8"), *headers)
     budget = RateBudget(f"{origin}/login/{who}", *_MOST)
-    return Query(f"{origin}{path}", "POST", headers, json.dumps(body).encode(), (budget,))
+    return Query(f"{origin}{path}", "POST", headers, json.dumps(body).encode(), (budget,), login=login)
 
 
 def iam_refusal(reply: Reply, what: str, secrets: Iterable[str], check: str, clock: PlatformClock) -> DiscoveryError:
@@ -89,6 +92,8 @@ def iam_refusal(reply: Reply, what: str, secrets: Iterable[str], check: str, clo
     if reply.status == 429:
         told = retry_after(reply.headers)
         return DiscoveryThrottled(text, retry_after=limit_window(error.message) if told is None else told)
+    if 300 <= reply.status < 400:
+        text += ". IAM does not send elsewhere: something else answers. Next: check iam_endpoint"
     if reply.status in (400, 401, 403, 404):
         return CredentialError(f"{text}.{clock.sentence()} Next: check {check}")
     return DiscoveryRefused(text, status=reply.status)

@@ -129,7 +129,7 @@ def read_token_file(path: str, what: str) -> Steps[str]:
     try:
         text = (yield from read_file(path)).strip()
     except TransportError as error:
-        raise CredentialError(f"{headline(error)}. Next: write the {what} there, or name another file") from error
+        raise CredentialError(f"{headline(error)}. Next: write the {what} there, or name another file") from None
     if not _TOKEN.fullmatch(text):
         found = "is empty" if not text else "holds more than one word, or a character that is not ASCII"
         raise CredentialError(f"the file {path} {found}. Next: look whether it holds the {what} and nothing else")

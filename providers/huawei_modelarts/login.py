@@ -60,7 +60,7 @@ class PasswordAuth(FetchedAuth):
         identity = {"methods": ["password"], "password": {"user": user}}
         scope = {"project": {"id": self._project_id}} if self._project_id else {"domain": account}
         body = {"auth": {"identity": identity, "scope": scope}}
-        reply = yield iam_query(origin, "/v3/auth/tokens?nocatalog=true", body, self.user)
+        reply = yield iam_query(origin, "/v3/auth/tokens?nocatalog=true", body, self.user, login=self.credential)
         self._clock.learn(reply.headers, unix_time)
         if reply.status not in (200, 201):
             raise self._refused(reply)

@@ -69,7 +69,7 @@ class MetadataAuth(FetchedAuth):
             raise DiscoveryError(
                 f"the metadata server does not answer ({headline(error)}). "
                 "Next: this credential works on an ECS only; elsewhere take another `type`"
-            ) from error
+            ) from None
         if _NO_AGENCY in reply.content:
             raise CredentialError(
                 f"no agency is bound to this ECS, so its metadata server has no key (status {reply.status}). "

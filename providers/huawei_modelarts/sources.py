@@ -154,7 +154,7 @@ class ProfileAuth(_Source):
         try:
             text = yield from read_file(path)
         except TransportError as error:
-            raise CredentialError(f"{headline(error)}. Next: {_NEXT_FILE}") from error
+            raise CredentialError(f"{headline(error)}. Next: {_NEXT_FILE}") from None
         return _Said(_section(text, path), f"the file {path}", {field: field for field in _FIELDS})
 
 

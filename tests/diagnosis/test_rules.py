@@ -146,6 +146,11 @@ def test_entries_that_are_left_out_are_a_warning() -> None:
     assert "allow_networks" in found.next
 
 
+def test_curl_is_no_advice_for_a_file() -> None:
+    assert "curl" in silent("GET http://x/", Failure.OTHER, "it broke", 0.1).next
+    assert "curl" not in silent("the file /x", Failure.OTHER, "it broke", 0.1).next
+
+
 def test_what_a_list_warns_of_is_told_in_its_own_words() -> None:
     answer = Snapshot((HERE,), warnings=("user 'a' is left out: locked",))
     found = listed(answer, Belief(snapshot=answer))[1]

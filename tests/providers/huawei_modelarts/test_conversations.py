@@ -21,7 +21,7 @@ from directlane.core.errors import (
     TransportError,
 )
 from directlane.core.fields import Secret
-from directlane.core.interfaces import AddressSource, EmptyAnswer
+from directlane.core.interfaces import AddressSource, EmptyAnswer, PollContext, Query
 from directlane.core.message import Headers, Reply, Request, header
 from directlane.providers.huawei_modelarts.host_endpoints import read_host_endpoints
 from directlane.providers.huawei_modelarts.provider import HuaweiModelArtsProvider
@@ -164,6 +164,27 @@ def test_a_new_token_that_is_refused_too_is_not_renewed_again() -> None:
     )
     assert isinstance(told.error, CredentialError)
     assert not told.error.permanent
+
+
+@pytest.mark.parametrize("says", [DAY, -DAY, 0.0])
+def test_a_platform_that_refuses_whatever_comes_does_not_get_a_login_for_each_question(says: float) -> None:
+    # For an hour, every five seconds. `says`: how long the new tokens live, as IAM says; they may have ended already.
+    discovery = route(DIRECT, {"iam_endpoint": "http://127.0.0.1:9"}, credential=PASSWORD).discovery()
+    logins = 0
+    for number in range(720):
+        now = NOON + 5.0 * number
+        conversation = discovery.poll(PollContext(now))
+        query, failed = next(conversation), False
+        while not failed:
+            assert isinstance(query, Query)
+            is_login = query.url.startswith("http://127.0.0.1:9/")
+            logins += is_login
+            answer = login(f"MII{logins}", at=now, life=says) if is_login else refusal(401, "ModelArts.0202")
+            try:
+                query = conversation.send(answer)
+            except CredentialError:
+                failed = True
+    assert logins <= 62
 
 
 def test_reauthenticate_renews_before_asking() -> None:
