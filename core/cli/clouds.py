@@ -15,7 +15,17 @@ from ..plugins.registry import Registry, nearest
 from .options import BadInput
 from .toml_text import toml_text
 
-__all__ = ["CLOUDS", "MARK", "Cloud", "config_text", "environment_of", "started", "think", "write_config"]
+__all__ = [
+    "CLOUDS",
+    "MARK",
+    "Cloud",
+    "check_place",
+    "config_text",
+    "environment_of",
+    "started",
+    "think",
+    "write_config",
+]
 
 CLOUDS: Mapping[str, str] = {"alibaba_eas": "scorecard", "huawei_modelarts": "flowers"}
 """The clouds that are emulated by default, and the names that their services get."""
@@ -116,15 +126,32 @@ def config_text(clouds: Sequence[Cloud], *, command: str, file: str, discovery: 
     )
 
 
+def check_place(path: Path) -> None:
+    """See to it that `write_config` may write here, before clouds are started for it.
+
+    Raises:
+        BadInput: There is a file of somebody else, or no such folder.
+    """
+    try:
+        if path.exists() and not path.read_bytes().startswith(MARK.encode()):
+            raise BadInput(f"{path} is there already and was not written by directlane\nNext: choose a file with -o.")
+        path.parent.stat()
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
 def write_config(path: Path, text: str) -> None:
     """Write a file that we may have written before.
 
     Raises:
         BadInput: It cannot be written, or there is a file of somebody else.
     """
+    check_place(path)
     try:
-        if path.exists() and not path.read_bytes().startswith(MARK.encode()):
-            raise BadInput(f"{path} is there already and was not written by directlane\nNext: choose a file with -o.")
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}\nNext: choose a file with -o.") from None
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> BadInput:
+    return BadInput(f"{path} cannot be written: {error.strerror}\nNext: choose a file with -o.")

@@ -14,7 +14,7 @@ from rich.live import Live
 
 from ..client import Client
 from ..plugins.registry import load_plugins
-from .clouds import CLOUDS, config_text, environment_of, started, write_config
+from .clouds import CLOUDS, check_place, config_text, environment_of, started, write_config
 from .demo_run import Demo, Frame
 from .demo_view import FrameView, event_line, summary, totals_line
 from .options import duration_value, json_option
@@ -85,6 +85,7 @@ def prepared(seconds: float, output: str) -> Generator[Demo, None, None]:
     # Few enough questions for a cloud that allows 20 a minute, and several while discovery is broken.
     interval = min(5.0, max(0.05, seconds / 12))
     discovery = {"interval": _duration(interval), "timeout": _duration(min(3.0, max(0.4, interval / 2)))}
+    check_place(Path(output))
     with started(load_plugins(), tuple(CLOUDS), _INSTANCES) as clouds:
         write_config(Path(output), config_text(clouds, command="demo", file=output, discovery=discovery))
         environment = {**os.environ, **environment_of(clouds)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..plugins.registry import load_plugins
-from .clouds import CLOUDS, config_text, started, write_config
+from .clouds import CLOUDS, check_place, config_text, started, write_config
 from .output import say_error
 from .signals import Terminated, terminable
 
@@ -42,6 +42,8 @@ Examples:
 )
 def emulate(*, output: str | None, kinds: tuple[str, ...], instances: int) -> None:
     wanted = tuple(dict.fromkeys(kinds)) or tuple(CLOUDS)
+    if output is not None:
+        check_place(Path(output))
     try:
         with terminable(), started(load_plugins(), wanted, instances) as clouds:
             text = config_text(clouds, command="emulate", file=output or _DEFAULT_FILE, discovery={})

@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import TypeVar, cast
 
 import pluggy
@@ -106,8 +106,8 @@ def load_plugins(
     allowed = None if only is None else set(only)
     blocked = set(block)
     points = entry_points(group=GROUP) if found is None else found
-    for point in sorted(points, key=lambda point: (_distribution(point).split(" ")[0] != "directlane", point.name)):
-        origin = Registered(point.name, _distribution(point))
+    for point, distribution in _with_distributions(points):
+        origin = Registered(point.name, distribution)
         if point.name in blocked or (allowed is not None and point.name not in allowed):
             registry.skipped.append(origin)
             continue
@@ -246,8 +246,19 @@ def _what(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else f"a value of type {type(value).__name__}"
 
 
-def _distribution(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "unknown"
+def _with_distributions(points: Iterable[EntryPoint]) -> list[tuple[EntryPoint, str]]:
+    """Each with the name and version of its distribution; ours first, then by name.
+
+    They are read once for each distribution: the file in which they stand is parsed with its whole description.
+    """
+    named: dict[Distribution | None, str] = {None: "unknown"}
+    pairs: list[tuple[EntryPoint, str]] = []
+    for point in points:
+        if point.dist is not None and point.dist not in named:
+            metadata = point.dist.metadata
+            named[point.dist] = f"{metadata['Name']} {metadata['Version']}"
+        pairs.append((point, named[point.dist]))
+    return sorted(pairs, key=lambda pair: (pair[1].split(" ")[0] != "directlane", pair[0].name))
 
 
 def _checked(
