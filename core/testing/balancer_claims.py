@@ -104,11 +104,11 @@ class BalancerClaimRules(BalancerCase):
     def _check_shunned(self, capability: str, load: FakeLoad, why: str) -> None:
         """The first member gets less than half of what it gets with a usual load, or exactly what it gets then."""
         usual = [self._usual() for _ in range(8)]
-        before = [_pick(self._fleet([1] * 8, usual), PickInfo(key=key)) for key in _KEYS]
+        before = self._picks(usual)
         favourite = Counter(before).most_common(1)[0][0]  # a sticky one has all calls
         loads = [self._usual() for _ in range(8)]
         loads[favourite] = load
-        after = [_pick(self._fleet([1] * 8, loads), PickInfo(key=key)) for key in _KEYS]
+        after = self._picks(loads)
         if capability in self.claimed:
             assert after.count(favourite) < before.count(favourite) / 2, (
                 f"`{capability}` is claimed; a member that {why} got {after.count(favourite)} of {len(_KEYS)} calls, "
@@ -116,6 +116,10 @@ class BalancerClaimRules(BalancerCase):
             )
         else:
             assert after == before, f"a member that {why} gets other calls, and `{capability}` is not claimed"
+
+    def _picks(self, loads: Sequence[FakeLoad]) -> list[int]:
+        picker = self._fleet([1] * len(loads), loads)
+        return [_pick(picker, PickInfo(key=key)) for key in _KEYS]
 
     def _usual(self) -> FakeLoad:
         return FakeLoad(latency=Latency(0.1, ManualClock().monotonic(), 60.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from directlane import Balancer
 from directlane.balancers.consistent_hash import ConsistentHash
 from directlane.balancers.least_loaded import LeastLoaded
@@ -55,6 +57,14 @@ class TestConsistentHash(BalancerContract):
         return ConsistentHash()
 
 
+@pytest.fixture
+def _small_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules are those of large tables, and there are hundreds of them to build."""
+    monkeypatch.setattr("directlane.balancers.consistent_hash_maglev.SIZES", (251, 509, 1021))
+    monkeypatch.setattr("directlane.balancers.consistent_hash_ring._MOST", 4096)
+
+
+@pytest.mark.usefixtures("_small_tables")
 class TestRing(BalancerContract):
     capabilities = frozenset({"affinity", "weights"})
 
@@ -62,6 +72,7 @@ class TestRing(BalancerContract):
         return ConsistentHash(algorithm="ring", bound="off")
 
 
+@pytest.mark.usefixtures("_small_tables")
 class TestMaglev(BalancerContract):
     def balancer(self) -> Balancer:
         return ConsistentHash(algorithm="maglev")
