@@ -36,6 +36,7 @@ __all__ = [
     "RoutePlan",
     "RouteSettings",
     "ServicePlan",
+    "checked_config",
 ]
 
 PRIVATE_NETWORKS = (
@@ -260,3 +261,17 @@ class Config:
     services: Mapping[str, ServicePlan]
     warnings: tuple[ConfigProblem, ...] = ()
     store: Store | None = None
+
+
+def checked_config(config: object) -> Config:
+    """The configuration itself.
+
+    Raises:
+        TypeError: It is what people give in its place: a path, or plain data.
+    """
+    if isinstance(config, Config):
+        return config
+    raise TypeError(
+        f"a client is made of a Config, not of a {type(config).__name__}\n"
+        "Next: use `from_file(path)` for a file, or `from_data(data)` for a dict."
+    )

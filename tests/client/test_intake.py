@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from directlane import CallSettings, InvalidRequestError
+from directlane import AsyncClient, CallSettings, Client, InvalidRequestError
 from directlane.core.client.intake import Intake
 from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.dispatch.call import Call
@@ -79,3 +79,10 @@ def test_a_key_that_is_no_text_is_told(key: object) -> None:
 def test_a_timeout_is_a_number_above_0(timeout: object) -> None:
     with pytest.raises(ValueError, match="timeout must be above 0 seconds, not"):
         call(timeout=timeout)
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+@pytest.mark.parametrize("given", ["directlane.toml", {"services": {}}, None])
+def test_a_client_is_not_made_of_a_path_or_plain_data(client: Any, given: object) -> None:
+    with pytest.raises(TypeError, match=f"not of a {type(given).__name__}\nNext: use `from_file"):
+        client(given)

@@ -14,7 +14,7 @@ import httpx
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...config.load import load_data, load_file
-from ...config.model import Config
+from ...config.model import Config, checked_config
 from ...discovery.hub import DiscoveryHub, place_of, process_hub
 from ...dispatch.succession import Succession
 from ...errors import ClosedError, ConfigError, ConfigProblem, UnknownServiceError
@@ -54,7 +54,7 @@ class AsyncClient:
         clock: Clock = SYSTEM_CLOCK,
         random: Random | None = None,
     ) -> None:
-        self.config: Config = config
+        self.config: Config = checked_config(config)
         self._hub = hub
         self._clock = clock
         self._random = random if random is not None else Random()
