@@ -55,7 +55,8 @@ class WarmQueue:
         self._seen: dict[Route, frozenset[Lane]] = {}
         self._waiting: deque[tuple[Route, RouteMember]] = deque()
         self._cancels: dict[object, Cancel] = {}
-        self._workers = 0
+        self.workers: int = 0
+        """How many run; read it without the lock to look at it only."""
         self._is_closed = False
 
     def follow(self, routes: Iterable[Route]) -> None:
@@ -93,8 +94,8 @@ class WarmQueue:
             if self._is_closed:
                 return
             self._waiting += ((route, member) for member in fresh)
-            wanted = min(MOST_AT_ONCE - self._workers, len(fresh))
-            self._workers += wanted
+            wanted = min(MOST_AT_ONCE - self.workers, len(fresh))
+            self.workers += wanted
         for _ in range(wanted):
             self._begin()
 
@@ -105,16 +106,20 @@ class WarmQueue:
             self.give_up()
 
     def give_up(self) -> None:
-        """A worker ends, or could not begin, without an answer from `take`."""
+        """A worker ends, or could not begin, without an answer from `take`. Without workers nobody waits any more: the
+        calls connect.
+        """
         with self._lock:
-            self._workers -= 1
+            self.workers -= 1
+            if not self.workers:
+                self._waiting.clear()
 
     def take(self) -> tuple[Route, RouteMember] | None:
         """Whom to connect to now; None: nobody waits, and the worker must end."""
         while True:
             with self._lock:
                 if not self._waiting:
-                    self._workers -= 1
+                    self.workers -= 1
                     return None
                 route, member = self._waiting.popleft()
             if math.isinf(route.ended_at) and not route.pool.is_leaving(member) and _is_known(route, member):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 from random import Random
@@ -10,6 +11,8 @@ from typing import cast
 import pytest
 
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
+from directlane.core.client._async.channels import AsyncChannels
+from directlane.core.client._async.warming import AsyncWarming
 from directlane.core.client.warming import MOST_AT_ONCE, SPREAD, WarmQueue
 from directlane.core.dispatch.route import Lane, Route
 from directlane.core.endpoint import Endpoint
@@ -198,7 +201,7 @@ def test_a_worker_that_cannot_begin_leaves_its_place_to_the_next(how: str) -> No
     lab.listed(*range(1, 12))
     lab.wait()
     assert lab.started == 1
-    assert len(lab.taken()) == 11
+    assert lab.taken() == [11], "those that nobody could work on are left to the calls"
 
 
 def test_following_twice_is_following_once() -> None:
@@ -207,3 +210,27 @@ def test_following_twice_is_following_once() -> None:
     lab.listed(1)
     lab.wait()
     assert (lab.started, lab.taken()) == (1, [1])
+
+
+def test_worker_that_is_cancelled_with_its_loop_leaves_its_place_to_the_next() -> None:
+    lab = _Lab()
+
+    class Channels:
+        async def warm(self, *_: object) -> int:
+            await asyncio.sleep(math.inf)
+            return 0
+
+    async def main() -> None:
+        channels = cast("AsyncChannels", Channels())
+        warming = AsyncWarming(channels, 1, 1.0, GRACE, lab.timers, lab.clock, Random(1))
+        warming.follow([lab.as_route])
+        lab.listed(1, 2)
+        lab.wait()
+        while not warming.workers:
+            await asyncio.sleep(0)
+        made.append(warming)
+        await asyncio.sleep(0)
+
+    made: list[AsyncWarming] = []
+    asyncio.run(main())  # cancels what still runs
+    assert made[0].workers == 0

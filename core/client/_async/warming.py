@@ -51,6 +51,11 @@ class AsyncWarming:
         self._errands = AsyncErrands(MOST_AT_ONCE, "warm")
         self._queue = WarmQueue(timers, clock, random, into_this_loop_async(self._begin), grace=grace)
 
+    @property
+    def workers(self) -> int:
+        """How many instances are connected to now, at most."""
+        return self._queue.workers
+
     def follow(self, routes: Iterable[Route]) -> None:
         """See `WarmQueue.follow`."""
         self._queue.follow(routes)
@@ -60,6 +65,13 @@ class AsyncWarming:
             self._queue.give_up()
 
     async def _work(self) -> None:
+        try:
+            await self._connect()
+        except BaseException:
+            self._queue.give_up()  # its event loop ends
+            raise
+
+    async def _connect(self) -> None:
         while (found := self._queue.take()) is not None:
             route, member = found
             try:

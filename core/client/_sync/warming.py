@@ -52,6 +52,11 @@ class Warming:
         self._errands = Errands(MOST_AT_ONCE, "warm")
         self._queue = WarmQueue(timers, clock, random, into_this_loop(self._begin), grace=grace)
 
+    @property
+    def workers(self) -> int:
+        """How many instances are connected to now, at most."""
+        return self._queue.workers
+
     def follow(self, routes: Iterable[Route]) -> None:
         """See `WarmQueue.follow`."""
         self._queue.follow(routes)
@@ -61,6 +66,13 @@ class Warming:
             self._queue.give_up()
 
     def _work(self) -> None:
+        try:
+            self._connect()
+        except BaseException:
+            self._queue.give_up()  # its event loop ends
+            raise
+
+    def _connect(self) -> None:
         while (found := self._queue.take()) is not None:
             route, member = found
             try:
