@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
 from dataclasses import dataclass
 
@@ -175,6 +176,10 @@ class Teller:
             )
         if outcome.phase.may_have_run and not call.request.is_replayable:
             return "a streamed body can be sent once only. Give the body as bytes to have it repeated."
+        if outcome.phase is Phase.CONNECT and _is_of_tls(outcome.error):
+            return (
+                f"see `directlane doctor -c FILE {self._service}`: it says what is wrong, and which setting mends it."
+            )
         if outcome.phase is Phase.CONNECT:
             return (
                 f"see `directlane endpoints -c FILE {self._service}`, and whether this host may reach these addresses."
@@ -205,6 +210,17 @@ def cause_of(outcome: Outcome) -> Exception:
         return TransportError(outcome.fault, phase=Phase.STREAM)
     assert outcome.reply is not None  # noqa: S101 - an outcome has one of the two
     return StatusError(outcome.reply)
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Whether a handshake failed, whichever library says so."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ssl.SSLError):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _why_nobody(route: Route, excluded: frozenset[str]) -> str:

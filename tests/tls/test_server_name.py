@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from tls_lab import Authority, Way
 
-from directlane import AsyncClient, Client, Endpoint, Phase, TransportError
+from directlane import AsyncClient, AttemptsError, Client, Endpoint, Phase, TransportError
 from directlane.balancers.weighted_round_robin import WeightedRoundRobin
 from directlane.core.clock import SYSTEM_CLOCK
 from directlane.core.config.load import load_data
@@ -52,7 +53,7 @@ def test_two_names_at_one_address_share_no_connection(way: Way, authority: Autho
     assert instance.names == [NAME, other]
 
 
-def service(port: int, authority: Authority, **more: object) -> dict[str, object]:
+def service(port: int, authority: Authority, **more: object) -> dict[str, Any]:
     route = {"provider": "static", "addresses": [f"https://127.0.0.1:{port}"], **more}
     transport = {"kind": "wire", "ca_file": str(authority.file)}
     return {"services": {"chat": {"routes": [route], "transport": transport, "connect_timeout": "20s"}}}
@@ -106,3 +107,30 @@ def test_same_id_with_another_name_gets_a_channel_of_its_own() -> None:
     assert after.load is before.load, "it is the same instance"
     assert leaving.lane is before.lane
     assert after.lane is not before.lane, "connections hang on the lane"
+
+
+def test_names_of_the_domain_name_system(authority: Authority) -> None:
+    pytest.importorskip("dns", reason="pip install 'directlane[dns]'")
+    from directlane.providers.dns.name_server import NameServer
+
+    with (
+        authority.instance(NAME) as instance,
+        NameServer({(f"{NAME}.", "A"): ["127.0.0.1"]}) as server,
+    ):
+        route = {"provider": "dns", "domain": NAME, "port": instance.port, "nameservers": [server.address]}
+        data = service(instance.port, authority)
+        data["services"]["chat"]["routes"] = [{**route, "scheme": "https"}]
+        with Client.from_data(data) as client:
+            assert client.service("chat").send(b"one").content == b"one"
+    assert instance.hosts == [f"{NAME}:{instance.port}"]
+
+
+@pytest.mark.parametrize("kind", ["wire", "httpx"])
+def test_error_says_why_and_who_knows_more(authority: Authority, kind: str) -> None:
+    with authority.instance(NAME) as instance:
+        data = service(instance.port, authority)
+        data["services"]["chat"]["transport"] = {"kind": kind, "ca_file": str(authority.file)}
+        with Client.from_data(data) as client, pytest.raises(AttemptsError) as caught:
+            client.service("chat").send(b"")
+    assert "its certificate is not accepted: IP address mismatch" in str(caught.value)
+    assert "Next: see `directlane doctor -c FILE chat`" in str(caught.value)
