@@ -153,6 +153,7 @@ def _endpoint_facts(view: EndpointView) -> dict[str, object]:
     return {
         "id": view.endpoint.id,
         "url": view.endpoint.url,
+        "server_name": view.endpoint.server_name,
         "route": view.route,
         "tier": view.tier,
         "state": view.state,
