@@ -29,7 +29,7 @@ from .auth import Scheme, fixed_headers, make_sign
 from .control_plane import AddressKind, ControlPlane, InstanceSource
 from .credentials import Credential, KeySource, key_source
 from .discovery import EasDiscovery, GatewayDiscovery, PathStyle
-from .token import CallToken, FetchedToken, TokenFile
+from .token import CallToken, FetchedToken, TokenFile, TokenVariable
 from .verdicts import verdict
 
 __all__ = ["AlibabaEasProvider", "ControlPlaneSettings"]
@@ -207,16 +207,21 @@ class AlibabaEasProvider(Provider):
     token: Secret | None = Field(
         default=None,
         description="Token of the service, read once. Default: none, for a service with authentication off, or if "
-        "`token_file` or `control_plane` gives it.",
+        "one of the next three gives it.",
     )
     token_file: Annotated[str, AfterValidator(_token_file)] | None = Field(
         default=None,
         description="A file with the token, which is read again while calls run: as often as `discovery.interval` "
         "says, and when a token was refused. A relative path begins at the configuration file. Default: none.",
     )
+    token_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = Field(
+        default=None,
+        description="An environment variable of this process with the token, which is read again as `token_file` is: "
+        "for programs that set it anew while they run. Default: none.",
+    )
     control_plane: ControlPlaneSettings | None = Field(
         default=None,
-        description="Ask the control plane for the token, if neither `token` nor `token_file` gives it, and for "
+        description="Ask the control plane for the token, if nothing else gives it, and for "
         "instances while discovery is away; see [control_plane](#control_plane). Default: "
         "it is not asked.",
     )
@@ -259,9 +264,10 @@ class AlibabaEasProvider(Provider):
         elif self.gateway_host is None and (self.region is None or self.uid is None):
             missing = " and ".join(f"`{name}`" for name in ("region", "uid") if getattr(self, name) is None)
             raise ValueError(f'access = "{self.access}" needs {missing}, or `gateway_host`')
-        if self.token is not None and self.token_file is not None:
-            raise ValueError("`token` and `token_file` both give the token; remove one of them")
-        given = "token" if self.token is not None else "token_file" if self.token_file is not None else None
+        names = [name for name in ("token", "token_file", "token_env") if getattr(self, name) is not None]
+        if len(names) > 1:
+            raise ValueError(f"`{names[0]}` and `{names[1]}` both give the token; remove one of them")
+        given = names[0] if names else None
         if given is not None and self.auth == "none":
             raise ValueError(f'a `{given}` with auth = "none" is never sent; remove one of them')
         has_token = given is not None or self.control_plane is not None
@@ -286,7 +292,7 @@ class AlibabaEasProvider(Provider):
     def model_post_init(self, context: object, /) -> None:
         """Make the place where a token that changes is kept: the upkeep and the wire share it."""
         del context
-        if self.auth != "none" and self.token is None and (self.token_file or self.control_plane):
+        if self.auth != "none" and self.token is None and (self.token_file or self.token_env or self.control_plane):
             self._token = CallToken(self.auth)
 
     @property
@@ -312,6 +318,8 @@ class AlibabaEasProvider(Provider):
             return None
         if self.token_file is not None:
             return TokenFile(Path(self.token_file), self._token)
+        if self.token_env is not None:
+            return TokenVariable(self.token_env, self._token)
         assert self.control_plane is not None  # noqa: S101 - there is no token otherwise, see `model_post_init`
         return FetchedToken(self._plane(self.control_plane), self._token, self.control_plane.refresh)
 

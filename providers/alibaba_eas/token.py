@@ -7,21 +7,23 @@ in a `CallToken`, which each call reads, and which an upkeep fills.
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from pathlib import Path
 
 from ...core.endpoint import Snapshot
 from ...core.errors import CredentialError
 from ...core.fields import Secret
-from ...core.fields.secret import FILE_PREFIX
+from ...core.fields.secret import FILE_PREFIX, Referenced
 from ...core.interfaces import Conversation, LocalQuery, PollContext, Sign
 from ...core.message import Headers, Reply, Request
 from .auth import Scheme, fixed_headers, make_sign
 from .control_plane import ControlPlane
 
-__all__ = ["CallToken", "FetchedToken", "TokenFile", "read_settled"]
+__all__ = ["CallToken", "FetchedToken", "TokenFile", "TokenVariable", "read_settled"]
 
 RENEW_EVERY = 60.0
 """A token that is refused is fetched anew at most once in so many seconds: who sends it wrong would ask without end."""
@@ -72,8 +74,57 @@ def _always(headers: Headers) -> Sign:
     return add
 
 
-class TokenFile:
-    """Reads the token from a file, again and again.
+class _ReadToken(ABC):
+    """Reads the token on this machine, again and again.
+
+    Mutable state: what was found last.
+
+    Args:
+        place: Where it stands, such as `the token file /run/token`.
+        step: What to do where it is missing.
+        token: Where to keep it.
+    """
+
+    def __init__(self, place: str, step: str, token: CallToken) -> None:
+        self._place = place
+        self._step = step
+        self._token = token
+        self._found: Secret | None = None
+
+    @property
+    def identity(self) -> Hashable:
+        return "alibaba_eas read token", self
+
+    def poll(self, context: PollContext) -> Conversation:
+        """One look, whatever `context` says: a look costs no request.
+
+        Raises:
+            CredentialError: There is no token.
+            TransportError: It cannot be read in time.
+        """
+        del context
+        try:
+            yield LocalQuery(self._place, self._look)
+        except ValueError as error:  # its text names the place, and not what is there
+            raise CredentialError(f"{error}. Next: {self._step}") from None
+        if self._found is not None:
+            self._token.take(self._found)
+        return Snapshot(attributes={"token": self._place})
+
+    def _look(self) -> Reply:
+        """In a thread: may block."""
+        self._found = self._read(self._token.held)
+        return Reply(200)
+
+    @abstractmethod
+    def _read(self, held: Secret | None) -> Secret: ...
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {self._place}>"
+
+
+class TokenFile(_ReadToken):
+    """A token in a file.
 
     Args:
         path: The file. It may be replaced at any time, or be a link that is.
@@ -81,39 +132,30 @@ class TokenFile:
     """
 
     def __init__(self, path: Path, token: CallToken) -> None:
+        step = "write the token into another file of the same folder, and rename that to this name"
+        super().__init__(f"the token file {path}", step, token)
         self._path = path
-        self._token = token
-        self._found: Secret | None = None
 
-    @property
-    def identity(self) -> Hashable:
-        return "alibaba_eas token file", self
+    def _read(self, held: Secret | None) -> Secret:
+        return read_settled(self._path, held)
 
-    def poll(self, context: PollContext) -> Conversation:
-        """One look at the file, whatever `context` says: a look costs no request.
 
-        Raises:
-            CredentialError: There is no token in it.
-            TransportError: It cannot be read in time.
-        """
-        del context
-        try:
-            yield LocalQuery(f"the token file {self._path}", self._look)
-        except ValueError as error:  # its text names the file, and not what is in it
-            raise CredentialError(
-                f"{error}. Next: write the token into another file of the same folder, and rename that to this name"
-            ) from None
-        if self._found is not None:
-            self._token.take(self._found)
-        return Snapshot(attributes={"token_file": str(self._path)})
+class TokenVariable(_ReadToken):
+    """A token in an environment variable of this process, which the program itself may set anew.
 
-    def _look(self) -> Reply:
-        """In a thread: blocks."""
-        self._found = read_settled(self._path, self._token.held)
-        return Reply(200)
+    Args:
+        name: The variable.
+        token: Where to keep it.
+    """
 
-    def __repr__(self) -> str:
-        return f"<TokenFile {self._path}>"
+    def __init__(self, name: str, token: CallToken) -> None:
+        super().__init__(f"the environment variable {name}", f"set {name} in `os.environ` of this program", token)
+        self._name = name
+
+    def _read(self, held: Secret | None) -> Secret:
+        del held
+        text = os.environ.get(self._name, "")
+        return _sendable(Secret.from_text(Referenced(text, f"${{{self._name}}}")), self._name)
 
 
 def read_settled(path: Path, held: Secret | None, pause: Callable[[float], None] = time.sleep) -> Secret:
@@ -125,14 +167,24 @@ def read_settled(path: Path, held: Secret | None, pause: Callable[[float], None]
     """
     before: Secret | None = None
     for _ in range(_LOOKS):
-        found = Secret.from_text(f"{FILE_PREFIX}{path}")
-        if not _SENDABLE.fullmatch(found.reveal()):
-            raise ValueError(f"the token in {path} has a space or a character that is not ASCII, so it cannot be sent")
+        found = _sendable(Secret.from_text(f"{FILE_PREFIX}{path}"), str(path))
         if found in (held, before):
             return found
         before = found
         pause(_PAUSE)
     raise ValueError(f"the token file {path} changes all the time")
+
+
+def _sendable(found: Secret, where: str) -> Secret:
+    """The token without the space around it, which nobody meant.
+
+    Raises:
+        ValueError: It cannot be sent. The text does not quote it.
+    """
+    text = found.reveal().strip()
+    if not _SENDABLE.fullmatch(text):
+        raise ValueError(f"the token in {where} has a space or a character that is not ASCII, so it cannot be sent")
+    return Secret(text, found.reference)
 
 
 class FetchedToken:

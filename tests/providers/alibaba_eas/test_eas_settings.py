@@ -17,7 +17,7 @@ from directlane.core.plugins.hooks import ProviderPlugin
 from directlane.providers.alibaba_eas import AlibabaEasProvider, plugin
 from directlane.providers.alibaba_eas.emulator import EasEmulator
 from directlane.providers.alibaba_eas.provider import ControlPlaneSettings
-from directlane.providers.alibaba_eas.token import FetchedToken, TokenFile
+from directlane.providers.alibaba_eas.token import FetchedToken, TokenFile, TokenVariable
 
 INSTANCE = Endpoint("10.0.0.1", 50000)
 SECRET = "kangaroo-4711"
@@ -60,6 +60,9 @@ def test_defaults() -> None:
         ({"access": "sideways"}, "'direct', 'vpc_gateway' or 'public_gateway'"),
         ({"token": SECRET, "token_file": "/x"}, "both give the token"),
         ({"auth": "none", "token_file": "/x"}, "is never sent"),
+        ({"token_file": "/x", "token_env": "X"}, "`token_file` and `token_env` both give the token"),
+        ({"token_env": "1 X"}, "token_env"),
+        ({"auth": "none", "token_env": "X"}, "is never sent"),
         ({"token_file": ""}, "write the path of a file"),
         ({"token_file": "a\0b"}, "write the path of a file"),
         ({"control_plane": {}}, "control_plane.credential"),
@@ -99,6 +102,7 @@ def test_every_setting_of_the_control_plane_says_what_it_is() -> None:
         ({}, None),
         ({"token": "t"}, None),
         ({"token_file": "/x"}, TokenFile),
+        ({"token_env": "X"}, TokenVariable),
         ({"control_plane": {"credential": KEY}}, FetchedToken),
         ({"control_plane": {"credential": KEY}, **GATEWAY}, FetchedToken),
         ({"control_plane": {"credential": KEY}, "token_file": "/x"}, TokenFile),

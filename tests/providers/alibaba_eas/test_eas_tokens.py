@@ -18,14 +18,14 @@ from client_lab import soon
 
 import directlane
 from directlane.core.fields import Secret
-from directlane.core.interfaces import ControlFault, PollContext
+from directlane.core.interfaces import ControlFault, LocalQuery, PollContext
 from directlane.core.message import Request
 from directlane.providers.alibaba_eas.auth import Scheme
 from directlane.providers.alibaba_eas.control_plane import ControlPlane
 from directlane.providers.alibaba_eas.credentials import FixedKey
 from directlane.providers.alibaba_eas.emulator import EasEmulator
 from directlane.providers.alibaba_eas.signing import AccessKey
-from directlane.providers.alibaba_eas.token import CallToken, FetchedToken, read_settled
+from directlane.providers.alibaba_eas.token import CallToken, FetchedToken, TokenVariable, read_settled
 
 OLD, NEW, NEWER = "0ld-kangaroo-token", "n3w-kangaroo-token", "n3wer-kangaroo-token"
 KEY_SECRET = "emulated-access-key-secret"
@@ -106,6 +106,56 @@ def test_what_is_no_token_is_refused_and_not_quoted(content: bytes, tmp_path: Pa
     with pytest.raises(ValueError, match="token") as caught:
         read_settled(path, None, no_pause)
     assert not any(word in str(caught.value) for word in ("two", "lines", "words"))
+
+
+@pytest.mark.parametrize("around", [b"%s\r\n", b"\xef\xbb\xbf%s", b" %s ", b"\xef\xbb\xbf  %s \r\n\r\n", b"%s"])
+def test_what_editors_and_shells_put_around_a_token_does_not_matter(around: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(around % NEW.encode())
+    assert read_settled(path, None, no_pause) == Secret(NEW)
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read: Is a directory"):
+        read_settled(tmp_path, None, no_pause)
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+
+def look(upkeep: TokenVariable) -> None:
+    """One round."""
+    steps = upkeep.poll(PollContext(0.0))
+    query = next(steps)
+    assert isinstance(query, LocalQuery)
+    try:
+        answer: directlane.Reply | ValueError = query.run()
+    except ValueError as error:
+        answer = error
+    if isinstance(answer, ValueError):
+        steps.throw(answer)
+    else:
+        with pytest.raises(StopIteration):
+            steps.send(answer)
+
+
+def test_a_variable_is_read_again_and_a_bad_one_keeps_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = CallToken("plain")
+    upkeep = TokenVariable("MY_EAS_TOKEN", token)
+    for text, held in ((f" {OLD}\n", OLD), ("file:/etc/passwd", "file:/etc/passwd"), (NEW, NEW)):
+        monkeypatch.setenv("MY_EAS_TOKEN", text)
+        look(upkeep)
+        assert token.held == Secret(held)
+    for bad in ("", " ", "two words", "two\nlines"):
+        monkeypatch.setenv("MY_EAS_TOKEN", bad)
+        with pytest.raises(directlane.CredentialError, match="MY_EAS_TOKEN") as caught:
+            look(upkeep)
+        assert "two" not in str(caught.value)
+    monkeypatch.delenv("MY_EAS_TOKEN")
+    with pytest.raises(directlane.CredentialError, match="set MY_EAS_TOKEN in"):
+        look(upkeep)
+    assert token.held == Secret(NEW)
+    assert NEW not in repr(upkeep)
 
 
 # --- the control plane ------------------------------------------------------------------------------------------------
@@ -237,6 +287,20 @@ def test_a_token_without_overlap_costs_one_look_and_no_call(cloud: EasEmulator, 
         assert 1 <= cloud.refused_calls <= 3  # each thread may have had one call under way
         assert upkeep is not None
         assert upkeep.belief.questions == 2
+
+
+def test_a_token_that_the_program_sets_anew_is_found_when_the_old_one_is_refused(
+    cloud: EasEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_EAS_TOKEN", OLD)
+    route = {"provider": "alibaba_eas", "service": cloud.service, "discovery_host": cloud.host}
+    with client_of(cloud, {**route, "token_env": "MY_EAS_TOKEN"}) as client:
+        service = client.service("s")
+        assert service.send(b"x").status == 200
+        monkeypatch.setenv("MY_EAS_TOKEN", NEW)
+        cloud.rotate_token(NEW)
+        assert [service.send(b"x").status for _ in range(3)] == [200] * 3
+        assert cloud.refused_calls == 1
 
 
 def test_a_link_that_is_swapped_is_followed(cloud: EasEmulator, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from directlane.core.interfaces import ControlFault
 from directlane.providers.huawei_modelarts.emulated_answers import REFUSALS
 from directlane.providers.huawei_modelarts.emulator import CredentialType, ModelArtsEmulator
 
-RENEWING: tuple[CredentialType, ...] = ("password", "agency", "ecs")
+RENEWING: tuple[CredentialType, ...] = ("password", "agency", "ecs", "identity_provider")
 WAITING = tuple(refusal for refusal in REFUSALS if refusal[0] == 429)
 PASSING = tuple(refusal for refusal in REFUSALS if refusal[0] != 429)
 OF_SIGNATURES = {
@@ -178,6 +178,51 @@ def test_when_iam_is_slow() -> None:
     with ModelArtsEmulator(2, token_life=2.0) as cloud, running(cloud):
         cloud.iam_delay = 0.5
         until(lambda: issued(cloud) >= 3 and statuses(cloud)[-1] == 200)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_when_the_id_token_is_replaced_and_when_its_file_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    with ModelArtsEmulator(2, credential="identity_provider") as cloud, running(cloud):
+        cloud.rotate_id_token()
+        cloud.revoke_tokens()
+        until(lambda: has_recovered(cloud, 401))
+        assert lines(caplog) == []
+    with ModelArtsEmulator(2, credential="identity_provider", key_life=2.0) as cloud, running(cloud):
+        # At half of its life the key cannot be renewed, and is used; then it ends.
+        cloud.id_token_file.unlink()
+        until(lambda: len(lines(caplog)) == 2)
+        cloud.rotate_id_token()
+        asked = len(cloud.list_queries)
+        until(lambda: 200 in statuses(cloud)[asked:])
+    warning, failure = lines(caplog)[:2]
+    assert "cannot be renewed, and is used until it ends: the file" in warning
+    assert "discovery fails: the file" in failure
+
+
+def test_when_the_key_in_the_profile_file_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    with ModelArtsEmulator(2, credential="profile") as cloud, running(cloud):
+        cloud.users[0].access_key = "EMULATEDNEWKEY"
+        until(lambda: statuses(cloud).count(401) >= 2)
+        text = cloud.profile.read_text()
+        cloud.profile.write_text("[basic]\n")  # half written
+        cloud.profile.write_text(text.replace("EMULATEDACCESSKEY", "EMULATEDNEWKEY"))
+        until(lambda: statuses(cloud)[-1] == 200)
+    assert len(lines(caplog)) == 1
+    assert "the credential of the profile file" in lines(caplog)[0]
+
+
+def test_when_the_metadata_server_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    with ModelArtsEmulator(2, credential="ecs") as cloud, running(cloud):
+        cloud.metadata.mode = "no agency"
+        cloud.revoke_tokens()
+        until(lambda: len(cloud.metadata.issued) >= 5)
+        cloud.metadata.mode = "hardened"
+        until(lambda: statuses(cloud)[-1] == 200)
+    assert len(lines(caplog)) == 1
+    assert "no agency is bound to this ECS" in lines(caplog)[0]
 
 
 def test_when_the_password_is_changed_for_good(caplog: pytest.LogCaptureFixture) -> None:
