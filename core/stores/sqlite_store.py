@@ -35,6 +35,9 @@ T = TypeVar("T")
 _PATIENCE = 2.0
 """Seconds to wait for the other processes at most."""
 
+_REST = 1.0
+"""Seconds that a fork waits at most for a call that is under way."""
+
 _FIRST_PAUSE = 0.000_1
 _LONGEST_PAUSE = 0.000_5
 """Seconds between two looks whether the file is free. A change takes about 0.1 ms."""
@@ -66,6 +69,7 @@ class SqliteStore(Store):
         self._epoch = ""
         self._lock = threading.Lock()
         self._of_parent: list[sqlite3.Connection] = []
+        self._resting: set[int] = set()
         on_fork(self)
 
     @classmethod
@@ -86,9 +90,26 @@ class SqliteStore(Store):
     def __str__(self) -> str:
         return f"{self.kind}:{self.path}"
 
+    def before_fork(self) -> None:
+        """Close the connection, and open none before the fork is over.
+
+        A fork in the middle of a call leaves locks of SQLite closed in the child, for ever. And SQLite in the child
+        takes the locks on an open file for its own, which they are not: others would fold the log away under it.
+        """
+        if self._lock.acquire(timeout=_REST):
+            self._resting.add(threading.get_ident())
+            self._drop()
+
+    def after_fork_in_parent(self) -> None:
+        """The next use opens again."""
+        if threading.get_ident() in self._resting:
+            self._resting.discard(threading.get_ident())
+            self._lock.release()
+
     def after_fork_in_child(self) -> None:
-        """A connection must not be used, nor closed, by a child."""
+        """A connection that was open all the same must not be used, nor closed, by a child."""
         self._lock = threading.Lock()
+        self._resting = set()
         if self._connection is not None:
             self._of_parent.append(self._connection)
             self._connection = None

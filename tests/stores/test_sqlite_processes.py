@@ -95,3 +95,55 @@ def test_child_opens_the_file_for_itself(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["store.sqlite"], (
         "the last to leave folds the log into the file"
     )
+
+
+def test_fork_in_the_middle_of_a_call_of_another_thread_leaves_the_child_well(path: Path) -> None:
+    script = """
+    import os, signal, threading
+    is_over = threading.Event()
+
+    def work():
+        while not is_over.is_set():
+            store.lease("q", "parent", 600)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    statuses = []
+    for number in range(30):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)  # a lock of SQLite that stays closed hangs
+            os._exit(0 if isinstance(store.lease(f"r{number}", "child", 600), Lease) else 1)
+        statuses.append(os.waitpid(child, 0)[1])
+    is_over.set()
+    thread.join()
+    assert statuses == [0] * 30, statuses
+    """
+    worker = start(script, path)
+    worker.communicate(timeout=120)
+    assert worker.returncode == 0
+
+
+def test_log_stays_for_a_child_when_its_parent_closes(path: Path) -> None:
+    script = """
+    import os
+    assert isinstance(store.lease("q", "parent", 600), Lease)
+    (told, tell), (closed, close) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(close)
+        assert isinstance(store.lease("r", "child", 600), Lease)
+        os.write(tell, b"open")
+        os.read(closed, 1)  # returns at the end of the parent's pipe
+        os._exit(0 if isinstance(store.lease("r", "child", 600), Lease) else 1)
+    os.read(told, 4)
+    store.close()
+    log = Path(f"{store.path}-wal")
+    is_there = log.exists()
+    os.close(close)
+    assert os.waitpid(child, 0)[1] == 0
+    assert is_there, "SQLite took the child for nobody, and the log away under it"
+    """
+    worker = start(script, path)
+    worker.communicate(timeout=60)
+    assert worker.returncode == 0
