@@ -219,7 +219,8 @@ async def _instance(tools: _Tools, plan: ServicePlan, route: RoutePlan, endpoint
             elif failure is Failure.RESET:
                 end = await end_of_handshake(endpoint, tls.current(), _HANDSHAKE)
                 failure = failure if end is None else failure_of(end)
-        return broke_off(endpoint, failure, str(error), seconds, names)
+        can_be_named = "server_name" in type(route.provider).model_fields
+        return broke_off(endpoint, failure, str(error), seconds, names, can_be_named=can_be_named)
     seconds = tools.clock.monotonic() - start
     verdict = OK if reply.ok else route.provider.classify(Outcome(Phase.DONE, seconds, reply))
     target = endpoint.base_path + route.provider.wire(endpoint).prefix or "/"

@@ -121,7 +121,15 @@ def is_open(endpoint: Endpoint, seconds: float) -> Finding:
     )
 
 
-def broke_off(endpoint: Endpoint, failure: Failure, told: str, seconds: float, names: Sequence[str] = ()) -> Finding:
+def broke_off(
+    endpoint: Endpoint,
+    failure: Failure,
+    told: str,
+    seconds: float,
+    names: Sequence[str] = (),
+    *,
+    can_be_named: bool = False,
+) -> Finding:
     """A connection stood, and no answer to GET came.
 
     Args:
@@ -130,6 +138,7 @@ def broke_off(endpoint: Endpoint, failure: Failure, told: str, seconds: float, n
         told: The error's own words.
         seconds: How long it took.
         names: What its certificate is for, if that is known.
+        can_be_named: Whether the route has the setting `server_name`.
     """
     level, found, cause, step = _BROKEN.get(
         failure, (Level.WARNING, headline_of(told), "", "try the address with curl from this machine")
@@ -138,7 +147,9 @@ def broke_off(endpoint: Endpoint, failure: Failure, told: str, seconds: float, n
         shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
         found = f"shows a certificate for {shown or 'another name'}, and not for {endpoint.tls_name}"
         plain = [name for name in names if "*" not in name]
-        if plain:
+        if not can_be_named:
+            step = "check the address in the route's settings, or have the instance show another certificate"
+        elif plain:
             step = f'set `server_name = "{plain[0]}"` in the route, if that is who should answer'
     return Finding(level, "instance", f"http-{failure.value}", endpoint.authority, found, cause, step, seconds=seconds)
 

@@ -236,6 +236,9 @@ class Transport(BaseModel, ABC):
     def open(self, endpoint: Endpoint) -> Channel:
         """A channel to this endpoint. Does no I/O: connections are made when they are needed.
 
+        Connections go to `endpoint.host` and `endpoint.port`. For https the certificate must have
+        `endpoint.tls_name`, which is sent as SNI too. `endpoint.host_field` is the `Host` of each request.
+
         Raises:
             PluginError: This transport has no sync side, or a package that it needs is missing.
         """

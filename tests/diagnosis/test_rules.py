@@ -196,3 +196,18 @@ def test_the_page_names_every_code() -> None:
     codes |= {f"control-plane-{failure.value}" for failure in Failure}
     named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", page))
     assert codes - named == set()
+
+
+@pytest.mark.parametrize(
+    ("names", "can_be_named", "step"),
+    [
+        (["*.a.example.com", "b.example.com"], True, 'set `server_name = "b.example.com"`'),
+        (["*.a.example.com"], True, "set `server_name` of the route to a name that the certificate has"),
+        ([], True, "set `server_name` of the route to a name that the certificate has"),
+        (["b.example.com"], False, "check the address in the route's settings"),
+    ],
+)
+def test_what_mends_a_certificate_for_another_name(names: list[str], can_be_named: bool, step: str) -> None:
+    endpoint = Endpoint("10.0.0.1", 443, "https")
+    found = broke_off(endpoint, Failure.CERTIFICATE_NAME, "", 0.1, names, can_be_named=can_be_named)
+    assert found.next.startswith(step)
