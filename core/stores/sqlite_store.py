@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from ..forks import on_fork
 from ..interfaces.discovery import RateBudget
@@ -59,7 +59,7 @@ class SqliteStore(Store):
 
     kind = "sqlite"
     summary = "Among the processes of one user on one host; a private file."
-    capabilities = frozenset({"lasting", "processes"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"lasting", "processes"})
 
     def __init__(self, path: Path, clock: StoreClock | None = None) -> None:
         self.path = path

@@ -18,9 +18,9 @@ class EmulatedFiles:
 
     def __init__(self) -> None:
         stem = Path(tempfile.gettempdir()) / f"directlane-credentials-{secrets.token_hex(8)}"
-        self.watch = stem
-        self.profile = stem.with_suffix(".profile")
-        self.id_token = stem.with_suffix(".id-token")
+        self.watch: Path = stem
+        self.profile: Path = stem.with_suffix(".profile")
+        self.id_token: Path = stem.with_suffix(".id-token")
         self._seen: list[str] = []
 
     def start(self, profile: str, id_token: str) -> None:

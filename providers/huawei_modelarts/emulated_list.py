@@ -71,7 +71,7 @@ class EmulatedList:
     ) -> None:
         self.shape: Shape = shape
         self.fault = ControlFault.NONE
-        self.refuser = Refuser()
+        self.refuser: Refuser = Refuser()
         self.queries: list[ListQuery] = []
         self.weights: dict[str, int | None] = {}
         """By the name of the instance. One that is not here is not shown."""

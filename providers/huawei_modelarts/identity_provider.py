@@ -38,7 +38,7 @@ class IdTokenExchange:
     """
 
     def __init__(self, idp_id: str, file: str, duration: float, iam: IamAddress, clock: PlatformClock) -> None:
-        self.user = f"idp/{idp_id}"
+        self.user: str = f"idp/{idp_id}"
         self._idp_id = idp_id
         self._file = file
         self._duration = duration
