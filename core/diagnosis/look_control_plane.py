@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ..clock import Clock
 from ..discovery.asking import Asker
 from ..discovery.conversation import GO_ON, plugin_failure, steps_of
+from ..discovery.link import HOLD_MARGIN
 from ..discovery.shared_budget import stored_name
 from ..endpoint import Snapshot
 from ..errors import DiscoveryError, Phase, TransportError
@@ -67,17 +68,17 @@ class CarefulKeeper:
         self._store = store
         self.spent: list[RateBudget] = []
 
-    def spend(self, budgets: Sequence[RateBudget]) -> AbstractAsyncContextManager[None]:
+    def spend(self, budgets: Sequence[RateBudget], limit: float | None = None) -> AbstractAsyncContextManager[None]:
         """Wait a little until the budgets allow a query.
 
         Raises:
             BudgetSpent: They will not soon.
         """
-        return self._spend(tuple(budgets))
+        return self._spend(tuple(budgets), _HOLD if limit is None else max(_HOLD, limit + HOLD_MARGIN))
 
     @asynccontextmanager
-    async def _spend(self, budgets: tuple[RateBudget, ...]) -> AsyncGenerator[None, None]:
-        permit = await self._permit(budgets) if budgets else None
+    async def _spend(self, budgets: tuple[RateBudget, ...], hold: float) -> AsyncGenerator[None, None]:
+        permit = await self._permit(budgets, hold) if budgets else None
         self.spent += budgets
         try:
             yield
@@ -86,14 +87,14 @@ class CarefulKeeper:
                 with suppress(StoreUnavailable):
                     await asyncio.to_thread(self._store.settle, permit)
 
-    async def _permit(self, budgets: tuple[RateBudget, ...]) -> Permit | None:
+    async def _permit(self, budgets: tuple[RateBudget, ...], hold: float) -> Permit | None:
         if self._store is None:
             return None
         stored = [replace(budget, name=stored_name(budget.name)) for budget in budgets]
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                got = await asyncio.to_thread(self._store.take, stored, _HOLD)
+                got = await asyncio.to_thread(self._store.take, stored, hold)
             except StoreUnavailable:
                 return None  # the store's own line says so
             if isinstance(got, Permit):

@@ -102,7 +102,7 @@ class Asker:
             with _told(place, limit):
                 http = await self._transport_for(query, place)
                 # The limit is for the query as a whole: a peer that sends one byte now and then does not stretch it.
-                async with self._keeper.spend(query.budgets), asyncio.timeout(limit):
+                async with self._keeper.spend(query.budgets, limit), asyncio.timeout(limit):
                     response = await http.handle_async_request(request)
                     opened = _Open(response, place, IDLE_LIMIT if query.timeout is None else query.timeout)
                     content = b""

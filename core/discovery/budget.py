@@ -25,8 +25,13 @@ __all__ = ["BudgetKeeper", "BudgetLedger", "LocalBudgetKeeper", "Reservation"]
 class BudgetKeeper(Protocol):
     """Lets a query go when its budgets allow it."""
 
-    def spend(self, budgets: Sequence[RateBudget]) -> AbstractAsyncContextManager[None]:
-        """Wait until all `budgets` allow one more query; the query runs inside the context."""
+    def spend(self, budgets: Sequence[RateBudget], limit: float | None = None) -> AbstractAsyncContextManager[None]:
+        """Wait until all `budgets` allow one more query; the query runs inside the context.
+
+        Args:
+            budgets: Where to spend from.
+            limit: Seconds that the query may take, if it says so itself.
+        """
         ...
 
 
@@ -171,6 +176,7 @@ class LocalBudgetKeeper:
                 wait = got
         return wait
 
-    def spend(self, budgets: Sequence[RateBudget]) -> AbstractAsyncContextManager[None]:
-        """Wait until all `budgets` allow one more query; the query runs inside the context."""
+    def spend(self, budgets: Sequence[RateBudget], limit: float | None = None) -> AbstractAsyncContextManager[None]:
+        """As `BudgetKeeper.spend`. The ledger sees the end of each query, so how long one may take does not matter."""
+        del limit
         return self._spend(budgets)

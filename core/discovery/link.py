@@ -48,6 +48,9 @@ _COUNTED = 60.0
 _LOOK_AGAIN = 1.0
 _ANNOUNCING = 2.0
 _LAST_WORD = 0.4
+_QUIET = 60.0
+"""Seconds between two log lines about a store that is lost: one that comes and goes must not fill the log."""
+
 _SURE = _PATIENCE + _LOOK_AGAIN + 1.0
 
 
@@ -101,6 +104,9 @@ class StoreLink:
         self.trouble: StoreUnavailable | None = None
         """Why the store does not answer; None while it does."""
         self._tried_at = -math.inf
+        self._said_at = -math.inf
+        self._is_said = True
+        self._unsaid = 0
         self._counts: deque[tuple[float, int]] = deque()
         self.alone: AloneLedger = AloneLedger(hold, random)
         self.accepted: set[Hashable] = set()
@@ -217,22 +223,35 @@ class StoreLink:
 
     def _lost(self, trouble: StoreUnavailable) -> None:
         if self.trouble is not None:
+            self._say_lost(trouble)
             return
         self.trouble = trouble
         self.alone.lost(self.clock.monotonic(), self.attending)
+        self._is_said = False
+        self._unsaid += 1
+        self._say_lost(trouble)
+        self._tell()
+
+    def _say_lost(self, trouble: StoreUnavailable) -> None:
+        now = self.clock.monotonic()
+        if self._is_said or now < self._said_at + _QUIET:
+            return
         among = f"1/{self.attending + 1}" if self.attending is not None else "a careful part"
+        often = f" (lost {self._unsaid} times since this was said last)" if self._unsaid > 1 else ""
+        self._is_said, self._said_at, self._unsaid = True, now, 0
         _log.warning(
-            "the store %s does not answer: %s; this process goes on alone and keeps to %s of each rate limit",
+            "the store %s does not answer: %s; this process goes on alone and keeps to %s of each rate limit%s",
             self.store,
             trouble,
             among,
+            often,
         )
-        self._tell()
 
     def _found(self) -> None:
         self.trouble = None
         self.alone.back(self.clock.monotonic())
-        _log.warning("the store %s answers again", self.store)
+        if self._is_said:
+            _log.warning("the store %s answers again", self.store)
         self._tell()
 
     def _tell(self) -> None:

@@ -29,6 +29,9 @@ class Publication:
         error: Why the question had no usable answer; empty if it had one.
         is_hopeless: Whether asking again cannot help until the configuration changes.
         is_empty: Whether the last usable answer said that nobody serves.
+        by: Who asked: the name of its process's share, as its leases have it.
+        led: Seconds for which it has been the one who asks, when this was published.
+        gives_up: Whether it gives the lease back now, so that another one tries.
     """
 
     body: bytes
@@ -37,6 +40,9 @@ class Publication:
     error: str = ""
     is_hopeless: bool = False
     is_empty: bool = False
+    by: str = ""
+    led: float = 0.0
+    gives_up: bool = False
 
 
 def pack(publication: Publication) -> bytes:
@@ -61,8 +67,8 @@ def unpack(data: bytes) -> Publication:
     table = cast("dict[str, object]", head)
     if table.get("body") != len(body):
         raise SavedListUnreadable("what was published is not complete")
-    error = table.get("error")
-    if not isinstance(error, str):
+    error, by = table.get("error"), table.get("by", "")
+    if not isinstance(error, str) or not isinstance(by, str):
         raise SavedListUnreadable("what was published has a field of the wrong type")
     return Publication(
         body,
@@ -71,6 +77,9 @@ def unpack(data: bytes) -> Publication:
         error,
         is_hopeless=table.get("is_hopeless") is True,
         is_empty=table.get("is_empty") is True,
+        by=by,
+        led=_length(table, "led") if "led" in table else 0.0,
+        gives_up=table.get("gives_up") is True,
     )
 
 

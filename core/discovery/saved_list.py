@@ -18,6 +18,7 @@ from ..endpoint import Endpoint, Snapshot
 __all__ = ["SavedListUnreadable", "pack_list", "question_name", "unpack_list"]
 
 _FORM = 1
+"""Of lists and publications. Raised when an older version would misread them."""
 
 
 class SavedListUnreadable(ValueError):
@@ -77,12 +78,14 @@ def question_name(identity: Hashable) -> str | None:
 
     An identity may hold the fingerprint of a secret, and a short secret can be found by trying. So the name is the
     result of scrypt (16 MiB and some 50 ms each), not of a plain hash. It is made once for a poller, not in its loop.
+    Versions of directlane that save lists in another form have another name for it: they do not read each other's.
     """
     try:
         text = json.dumps(_plain(identity), separators=(",", ":"))
     except TypeError:
         return None
-    return "question/" + hashlib.scrypt(text.encode(), salt=b"directlane/question/1", n=2**14, r=8, p=1, dklen=16).hex()
+    salt = f"directlane/question/{_FORM}".encode()
+    return "question/" + hashlib.scrypt(text.encode(), salt=salt, n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def _plain(value: object) -> object:

@@ -59,21 +59,22 @@ class SharedBudgetKeeper:
         """A conversation begins."""
         self.spent, self.last, self.sent_at = [], (), None
 
-    def spend(self, budgets: Sequence[RateBudget]) -> AbstractAsyncContextManager[None]:
-        """Wait until all `budgets` allow one more query; the query runs inside the context.
+    def spend(self, budgets: Sequence[RateBudget], limit: float | None = None) -> AbstractAsyncContextManager[None]:
+        """As `BudgetKeeper.spend`.
 
         Raises:
             Superseded: The question is not ours any more.
         """
-        return self._spend(tuple(map(_stored, budgets)))
+        hold = self._hold if limit is None else max(self._hold, limit + HOLD_MARGIN)
+        return self._spend(tuple(map(_stored, budgets)), hold)
 
     @asynccontextmanager
-    async def _spend(self, budgets: tuple[RateBudget, ...]) -> AsyncGenerator[None, None]:
+    async def _spend(self, budgets: tuple[RateBudget, ...], hold: float) -> AsyncGenerator[None, None]:
         if not budgets:
             self._sent(budgets)
             yield
             return
-        permit, reservation = await self._turn(budgets)
+        permit, reservation = await self._turn(budgets, hold)
         self._sent(budgets)
         is_leaving = False
         try:
@@ -99,7 +100,7 @@ class SharedBudgetKeeper:
         with suppress(StoreUnavailable):
             await tell(lambda store: store.settle(permit))
 
-    async def _turn(self, budgets: tuple[RateBudget, ...]) -> tuple[Permit | None, Reservation | None]:
+    async def _turn(self, budgets: tuple[RateBudget, ...], hold: float) -> tuple[Permit | None, Reservation | None]:
         me: Place = (frozenset(budget.name for budget in budgets), object())
         line = self._link.line
         line.append(me)
@@ -110,7 +111,7 @@ class SharedBudgetKeeper:
                 if next(one for one in line if one[0] == me[0]) is not me:
                     await self._link.changed.wait(1.0)
                     continue
-                got = await self._try(budgets)
+                got = await self._try(budgets, hold)
                 if isinstance(got, tuple):
                     return got
                 await self._link.changed.wait(min(got, 1.0))
@@ -118,7 +119,9 @@ class SharedBudgetKeeper:
             line.remove(me)
             self._link.changed.fire()
 
-    async def _try(self, budgets: tuple[RateBudget, ...]) -> tuple[Permit | None, Reservation | None] | float:
+    async def _try(
+        self, budgets: tuple[RateBudget, ...], hold: float
+    ) -> tuple[Permit | None, Reservation | None] | float:
         """Permission to send one query, from the store, from our own share, or from both; or seconds to wait."""
         link, now = self._link, self._clock.monotonic()
         reservation: Reservation | None = None
@@ -134,7 +137,7 @@ class SharedBudgetKeeper:
                 link.alone.cancel(reservation)
             return _LOOK
         try:
-            taken = await self._take(budgets)
+            taken = await self._take(budgets, hold)
         except BaseException as error:
             if reservation is not None:
                 link.alone.cancel(reservation)
@@ -147,9 +150,9 @@ class SharedBudgetKeeper:
             link.alone.cancel(reservation)
         return taken
 
-    async def _take(self, budgets: tuple[RateBudget, ...]) -> Permit | float:
+    async def _take(self, budgets: tuple[RateBudget, ...], hold: float) -> Permit | float:
         began = self._clock.monotonic()
-        got = await self._link.ask(partial(_take, budgets=budgets, hold=self._hold))
+        got = await self._link.ask(partial(_take, budgets=budgets, hold=hold))
         if isinstance(got, Permit) and self._clock.monotonic() - began > _LATEST:
             # This process stood still meanwhile. The store would take a query that goes out now as over too soon.
             with suppress(StoreUnavailable):

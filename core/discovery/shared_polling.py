@@ -13,30 +13,33 @@ import math
 import ssl
 from collections.abc import Hashable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from random import Random
 
 from ..clock import Clock
+from ..config.model import DiscoverySettings
 from ..endpoint import Snapshot
-from ..errors import CredentialError, DiscoveryError, DiscoveryThrottled
+from ..errors import DiscoveryError, DiscoveryThrottled
+from ..interfaces.discovery import Discovery
 from ..interfaces.sharing import HasCredential, MayBeLocal
 from ..interfaces.store import Lease, Saved, StoreUnavailable
 from .asking import Asker
 from .belief import Belief
-from .link import HOLD_MARGIN, StoreLink
+from .handover import STEP_BACK, HandOver
+from .hearing import Hearing
+from .link import Signal, StoreLink
 from .local import LocalRunner
 from .logins import Logins
 from .pace import Pace
 from .poller import Poller
 from .publication import Publication, pack, unpack
-from .saved_list import SavedListUnreadable, pack_list, unpack_list
+from .saved_list import SavedListUnreadable, pack_list
 from .shared_budget import SharedBudgetKeeper, Superseded, stored_name, throttle_name, throttled_for
-from .shared_credential import REFUSED_FOR, SharedCredential
+from .shared_credential import SharedCredential
 from .shared_question import LEASE, Chore, Role, SharedQuestion
 from .wishes import Wishes
 
-__all__ = ["SharedPolling", "run_shared"]
+__all__ = ["SharedPolling", "run_shared", "shared_identity"]
 
 _log = logging.getLogger("directlane.discovery")
 
@@ -63,7 +66,8 @@ async def run_shared(
     is_local = isinstance(discovery, MayBeLocal) and discovery.is_local
     credential: Hashable | None = discovery.credential if isinstance(discovery, HasCredential) else None
     loop = asyncio.get_running_loop()
-    name = None if is_local else await loop.run_in_executor(None, link.name_of, discovery.identity)
+    identity = shared_identity(discovery, poller.settings)
+    name = None if is_local else await loop.run_in_executor(None, link.name_of, identity)
     secret = None
     if credential is not None:
         secret = await loop.run_in_executor(None, link.name_of, ("credential", credential))
@@ -73,6 +77,11 @@ async def run_shared(
         await polling.run(asker)
     finally:
         await asker.close()
+
+
+def shared_identity(discovery: Discovery, settings: DiscoverySettings) -> Hashable:
+    """What all must agree in who share the answers of one question: also which addresses they let in."""
+    return discovery.identity, tuple(map(str, settings.allow_networks))
 
 
 class SharedPolling:
@@ -102,15 +111,21 @@ class SharedPolling:
         if credential is not None:
             self._credential = SharedCredential(link, credential, self._holder, self._may_ask)
         self._pace = Pace()
-        self._wishes = Wishes(link.changed.fire)
+        self._changed = Signal()  # of this question only: a process may have hundreds
+        self._wishes = Wishes(self._changed.fire)
+        self._hearing = Hearing(poller, str(link.store))
+        self._hand_over = HandOver()
+        self._leads_since = 0.0
         self._lease: Lease | None = None
         self._began = -math.inf
         self._sharing: dict[str, int] = {}
         self._versions: dict[str, str] = {}
-        self._list: tuple[bytes, Snapshot] | None = None
+        self._unreadable = ""
         self._changed_at = -math.inf
         self._gap = self._delay = 0.0
         self._wished_at = -math.inf
+        self._told: tuple[float, bytes] = (-math.inf, b"")
+        """The newest wish of anybody: when it was told, and what."""
 
     async def run(self, asker: Asker) -> None:
         """Ask, or hear, until that is hopeless; ends by cancellation."""
@@ -138,6 +153,10 @@ class SharedPolling:
     def _may_ask(self) -> bool:
         return self.question.may_ask
 
+    @property
+    def _wish_name(self) -> str:
+        return f"{self._name}/wish"
+
     def _store_changed(self) -> None:
         if self._link.is_up and self._name:
             self.question.store_found(self._clock.monotonic())
@@ -148,9 +167,11 @@ class SharedPolling:
     def _role_changed(self) -> None:
         # A wish that was told to the leader before may be ours to serve now, and the other way round.
         self._poller.set_aside()
+        self._versions.pop(self._wish_name, None)  # a leader serves what it only knew of as a reader
         self._plan()
         if not self.question.may_ask:
             self._wishes.tell()  # a watch is somebody else's now
+        self._changed.fire()
         self._link.changed.fire()
 
     # --- chores -------------------------------------------------------------------------------------------------------
@@ -158,15 +179,15 @@ class SharedPolling:
     async def _do_chores(self) -> None:
         began_at = self._clock.monotonic()
         while not self._poller.belief.is_hopeless:
-            if self.question.role is Role.ALONE:
-                await self._link.changed.wait(None)
+            if self.question.role is Role.ALONE or not self._link.is_up:
+                await self._changed.wait(None)
                 continue
             chore, wait = self.question.next_chore(self._clock.monotonic())
             try:
                 if self.question.role is Role.READER:
                     await self._wish()
                 if wait > 0:
-                    await self._link.changed.wait(wait)
+                    await self._changed.wait(wait)
                 else:
                     await self._do(chore)
             except StoreUnavailable:
@@ -177,18 +198,23 @@ class SharedPolling:
         now, link = self._clock.monotonic(), self._link
         match chore:
             case Chore.LEASE:
+                if self._hand_over.has_given_up and self.question.lease is None:
+                    await self._look()  # has it been given back a moment ago? Then others come first
+                    if self.question.next_chore(now) != (chore, 0.0):
+                        return
                 got = await link.ask(lambda store: store.lease(self._name, self._holder, LEASE))
+                if self.question.role is Role.ALONE:
+                    return  # the store was lost by another question of this process meanwhile
                 if self.question.leased(got, now, late=self._random.random() * _SPREAD):
                     self._role_changed()
+                    self._leads_or_not()
                 return
             case Chore.READ:
-                saved = await self._read(self._name)
-                if saved is not None:
-                    self._hear(saved, now)
+                await self._look()
             case Chore.LISTEN:
-                saved = await self._read(f"{self._name}/wish")
+                saved = await self._read(self._wish_name)
                 if saved is not None:
-                    self._versions[f"{self._name}/wish"] = saved.version
+                    self._versions[self._wish_name] = saved.version
                     if now - saved.age >= self.question.asked_at:
                         self._poller.ask_soon(reauthenticate=saved.data == _RENEW)
             case Chore.COUNT:
@@ -198,9 +224,25 @@ class SharedPolling:
                 if sharing != self._sharing:
                     self._sharing = sharing
                     self._plan()
+                    self._changed.fire()
+        might_ask = self.question.may_ask
         self.question.done(chore, self._clock.monotonic())
-        if chore is Chore.READ:
-            link.changed.fire()
+        if self.question.may_ask != might_ask:
+            self._changed.fire()
+
+    def _leads_or_not(self) -> None:
+        if self.question.lease is None:
+            return
+        _log.debug("%s: this process asks now, for all that share %s", self._poller.name, self._link.store)
+        self._leads_since = self._clock.monotonic()
+        if self._hand_over.leads():
+            self._poller.ask_soon()
+
+    async def _look(self) -> None:
+        """Look at what was published last."""
+        now, saved = self._clock.monotonic(), await self._read(self._name)
+        if saved is not None:
+            self._hear(saved, now)
 
     async def _read(self, name: str) -> Saved | None:
         known = self._versions.get(name, "")
@@ -212,11 +254,20 @@ class SharedPolling:
         if not poller.is_wanted or now < max(self.question.asked_at, self._wished_at) + self._gap:
             return
         data = _RENEW if poller.begin().reauthenticate else b"soon"
-        if await self._link.announce(f"{self._name}/wish", data):
+        if await self._is_told(data) or await self._link.announce(self._wish_name, data):
             self._wished_at = now
         else:
             poller.set_aside()
             await asyncio.sleep(0.05)
+
+    async def _is_told(self, wish: bytes) -> bool:
+        """Whether another process has wished the same since the question was asked last."""
+        saved, now = await self._read(self._wish_name), self._clock.monotonic()
+        if saved is not None:
+            self._versions[self._wish_name] = saved.version
+            self._told = (now - saved.age, saved.data)
+        told_at, told = self._told
+        return told_at > self.question.asked_at and told in (wish, _RENEW)
 
     def _excuse(self, began_at: float) -> None:
         """Say why there is no list, when it takes long to get the first one."""
@@ -232,49 +283,30 @@ class SharedPolling:
 
     def _hear(self, saved: Saved, now: float) -> None:
         """Something was published that we have not seen: believe it as if it came from the network."""
-        poller = self._poller
+        poller, question = self._poller, self.question
         try:
             told = unpack(saved.data)
-            if not self.question.takes(saved.age, told.took, now):
+            if told.by == self._holder:  # our own word
+                self._versions[self._name] = saved.version
+                return
+            if not question.takes(saved.age, told.took, now):
                 return
             self._versions[self._name] = saved.version
-            before, after = poller.belief, self._heard(told, now - saved.age)
+            before, after = poller.belief, self._hearing.belief(told, now - saved.age, self._clock.monotonic())
         except SavedListUnreadable as error:
             self._versions[self._name] = saved.version
-            _log.warning("%s: the store %s: %s", poller.name, self._link.store, error)
+            if str(error) != self._unreadable:  # once, not for each new one
+                self._unreadable = str(error)
+                _log.warning("%s: the store %s: %s", poller.name, self._link.store, error)
             return
+        self._unreadable = ""
+        self._hand_over.heard(gives_up=told.gives_up)
+        if told.gives_up and question.lease is None and saved.age < LEASE:
+            question.is_given_up(now, self._random.random() * _SPREAD + self._hand_over.late)
         if before.snapshot is None and after.endpoints:
             age = after.age(self._clock.monotonic()) or 0.0
             _log.info("%s: begins with the list in the store, %.0f s old", poller.name, age)
         self._believe(after)
-
-    def _heard(self, told: Publication, published_at: float) -> Belief:
-        poller = self._poller
-        before = after = poller.belief
-        if told.body and (not told.error or self._is_newer(published_at - told.list_age)):
-            if self._list is None or self._list[0] != told.body:
-                self._list = (told.body, unpack_list(told.body))
-            after = poller.judge(self._list[1], published_at - told.list_age)
-            after = replace(after, is_empty=after.is_empty or told.is_empty)
-        if not told.error:
-            return after
-        failure: DiscoveryError = DiscoveryError(
-            f"{told.error} (so says the process that asks, through the store {self._link.store})"
-        )
-        if told.is_hopeless and self._clock.monotonic() - published_at < REFUSED_FOR:
-            failure = CredentialError(told.error, permanent=True)
-        return replace(
-            after,
-            questions=before.questions + 1,
-            failures=before.failures + 1,
-            failures_in_row=before.failures_in_row + 1,
-            error=failure,
-        )
-
-    def _is_newer(self, list_at: float) -> bool:
-        """Whether the list that a process kept through a failure is surely newer than ours, which may be our own."""
-        confirmed_at = self._poller.belief.confirmed_at
-        return confirmed_at is None or list_at - self._poller.settings.timeout - HOLD_MARGIN >= confirmed_at
 
     def _believe(self, after: Belief, *, goes_on: bool = False) -> None:
         before = self._poller.belief
@@ -282,7 +314,7 @@ class SharedPolling:
             self._changed_at = self._clock.monotonic()
         self._poller.believe(after, goes_on=goes_on)
         self._plan()
-        self._link.changed.fire()
+        self._changed.fire()
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -290,7 +322,7 @@ class SharedPolling:
         while not self._poller.belief.is_hopeless:
             wait = self._until_due()
             if wait > 0:
-                await self._link.changed.wait(None if math.isinf(wait) else wait)
+                await self._changed.wait(None if math.isinf(wait) else wait)
             else:
                 await self._ask(asker)
 
@@ -359,8 +391,9 @@ class SharedPolling:
             self._plan()
             return
         after, is_published = poller.judge(answer), False
+        gives_up = lease is not None and self._gives_up(after)
         if lease is not None:
-            data = pack(self._publication(after, self._began))
+            data = pack(self._publication(after, self._began, gives_up=gives_up))
             try:
                 is_published = await self._link.ask(lambda store: store.publish(lease, data))
             except StoreUnavailable:
@@ -376,8 +409,27 @@ class SharedPolling:
         if goes_on:
             self._began = self._clock.monotonic()  # of what comes next
         self._believe(after, goes_on=goes_on)
+        if lease is not None and gives_up and is_published:
+            await self._step_back(lease)
 
-    def _publication(self, after: Belief, began: float) -> Publication:
+    def _gives_up(self, after: Belief) -> bool:
+        """Whether another process should try, after this answer to a question of ours."""
+        if after.error is None:
+            self._hand_over.answered()
+        elif not after.is_hopeless and not isinstance(after.error, DiscoveryThrottled):
+            return (self._link.attending or 1) > 1 and self._hand_over.failed()
+        return False
+
+    async def _step_back(self, lease: Lease) -> None:
+        if self.question.lease != lease:
+            return
+        self.question.gives_up(self._clock.monotonic(), STEP_BACK)
+        _log.debug("%s: no answer; another process is to try, through %s", self._poller.name, self._link.store)
+        self._role_changed()
+        with suppress(StoreUnavailable):
+            await self._link.ask(lambda store: store.release(lease))
+
+    def _publication(self, after: Belief, began: float, *, gives_up: bool) -> Publication:
         now = self._clock.monotonic()
         return Publication(
             pack_list(after.snapshot) if after.snapshot is not None else b"",
@@ -386,6 +438,9 @@ class SharedPolling:
             error=str(after.error) if after.error is not None else "",
             is_hopeless=after.is_hopeless,
             is_empty=after.is_empty,
+            by=self._holder,
+            led=max(0.0, now - self._leads_since),
+            gives_up=gives_up,
         )
 
     # --- what concerns other questions too ----------------------------------------------------------------------------

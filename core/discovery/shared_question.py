@@ -126,6 +126,20 @@ class SharedQuestion:
         self._due |= {Chore.READ: now, Chore.LISTEN: now, Chore.COUNT: now}
         return True
 
+    def gives_up(self, now: float, back: float) -> None:
+        """The lease is given back, for another process to try. This one tries again after `back` seconds."""
+        self.lease, self.role = None, Role.READER
+        self._due |= {Chore.LEASE: now + back, Chore.READ: now + _LOOK}
+
+    def is_given_up(self, now: float, late: float) -> None:
+        """Another process has given the lease back: no need to wait for its end.
+
+        Args:
+            now: The time.
+            late: Seconds by which this process tries later than it might.
+        """
+        self._due[Chore.LEASE] = now + late
+
     def refused(self, now: float) -> None:
         """The store did not take what we published: somebody else has the lease now."""
         self.lease, self.role = None, Role.READER

@@ -15,7 +15,16 @@ LENGTHS = st.floats(0, 1e9)
 @settings(deadline=None)
 @given(
     st.builds(
-        Publication, st.binary(max_size=200), LENGTHS, LENGTHS, st.text(max_size=500), st.booleans(), st.booleans()
+        Publication,
+        st.binary(max_size=200),
+        LENGTHS,
+        LENGTHS,
+        st.text(max_size=500),
+        st.booleans(),
+        st.booleans(),
+        st.text(max_size=60),
+        LENGTHS,
+        st.booleans(),
     )
 )
 def test_what_is_packed_comes_out(told: Publication) -> None:

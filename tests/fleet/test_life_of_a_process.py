@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from discovery_lab import Ask, ControlPlane
+from discovery_lab import Ask, ControlPlane, quick
 
 import directlane
 from directlane import ConfigError
 from directlane.core.config.load import load_data
 from directlane.core.discovery.saved_list import question_name
+from directlane.core.discovery.shared_polling import shared_identity
 from directlane.core.interfaces.store import Lease
 from directlane.core.stores.sqlite_store import SqliteStore
 
@@ -52,7 +53,7 @@ def run(script: str, plane: ControlPlane, path: Path) -> None:
 def test_program_that_ends_without_close_gives_its_lease_back(plane: ControlPlane, tmp_path: Path) -> None:
     path = tmp_path / "store" / "s.sqlite"
     run("", plane, path)
-    store, name = SqliteStore(path), question_name(Ask(plane.url).identity)
+    store, name = SqliteStore(path), question_name(shared_identity(Ask(plane.url), quick()))
     assert name is not None
     assert store.read(name) is not None, "it was the leader"
     assert isinstance(store.lease(name, "another", 1.0), Lease)

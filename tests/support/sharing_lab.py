@@ -1,4 +1,4 @@
-"""Many processes in virtual time: each has an event loop of its own, and may be killed, stopped, or cut off the store.
+"""Many processes in virtual time: each has an event loop of its own, and may be killed, stopped, or cut off.
 
 The decisions are the real ones, and so is the code around them; only sockets, threads and time are made up. To stop a
 process between two moments, as SIGSTOP does, its loop must be driven by hand: that is why this looks inside asyncio.
@@ -7,6 +7,7 @@ process between two moments, as SIGSTOP does, its loop must be driven by hand: t
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 import selectors
 import ssl
@@ -16,18 +17,20 @@ from random import Random
 from typing import TypeVar, cast
 
 import httpx
-from discovery_lab import Ask, Told, quick
+from discovery_lab import Ask, quick
+from sharing_store_lab import Server, ServerView
 
+from directlane.core.discovery.alone import share_of
 from directlane.core.discovery.asking import Asker
+from directlane.core.discovery.belief import Belief
 from directlane.core.discovery.link import StoreLink
 from directlane.core.discovery.local import LocalRunner
 from directlane.core.discovery.poller import Poller
 from directlane.core.discovery.shared_polling import SharedPolling
 from directlane.core.interfaces.discovery import RateBudget
-from directlane.core.interfaces.store import Lease, Permit, Store, StoreUnavailable
-from directlane.core.stores.memory_store import MemoryStore
+from directlane.core.interfaces.store import StoreUnavailable
 
-__all__ = ["USER", "ForgetfulStore", "Plane", "Process", "World"]
+__all__ = ["USER", "Arrival", "Plane", "Process", "World", "most_in_a_window"]
 
 T = TypeVar("T")
 
@@ -37,35 +40,9 @@ _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 USER = RateBudget("user", 10, 20.0)
 
 
-class ForgetfulStore(MemoryStore):
-    """A store that can lose its memory, and then lets no query go for one window, as a real one does."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(world)
-        self._world = world
-        self._lost_at = -math.inf
-        self.fences: dict[str, int] = {}
-
-    def lose_memory(self) -> None:
-        MemoryStore.__init__(self, self._world)
-        self._lost_at = self._world.time
-        self.fences = {}
-
-    def lease(self, name: str, holder: str, ttl: float) -> Lease | float:
-        got = super().lease(name, holder, ttl)
-        if isinstance(got, Lease):
-            assert got.fence >= self.fences.get(name, 0), "fences only grow"
-            self.fences[name] = got.fence
-        return got
-
-    def take(self, budgets: Sequence[RateBudget], hold: float) -> Permit | float:
-        wait = max(self._lost_at + budget.window - self._world.time for budget in budgets)
-        return wait if wait > 0 else super().take(budgets, hold)
-
-
 class _NoSockets(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(0)
+        return []
 
 
 class ProcessLoop(asyncio.SelectorEventLoop):
@@ -74,14 +51,20 @@ class ProcessLoop(asyncio.SelectorEventLoop):
     def __init__(self, world: World) -> None:
         self._world = world
         self.failures: list[str] = []
+        self.woken = 0
+        """How many callbacks were run."""
         super().__init__(_NoSockets())
         self.set_exception_handler(lambda _, context: self.failures.append(str(context)))
 
     def time(self) -> float:
         return self._world.time
 
+    def _write_to_self(self) -> None:
+        """Nobody sleeps in a selector."""
+
     def step(self) -> None:
         """Run what is ready, once."""
+        self.woken += len(self._ready)  # type: ignore[attr-defined]
         asyncio._set_running_loop(self)
         try:
             self._run_once()  # type: ignore[attr-defined]  # see the docstring of this file
@@ -94,30 +77,45 @@ class ProcessLoop(asyncio.SelectorEventLoop):
         if self._ready:  # type: ignore[attr-defined]
             return -math.inf
         timers = cast("list[asyncio.TimerHandle]", self._scheduled)  # type: ignore[attr-defined]
-        return min((timer.when() for timer in timers if not timer.cancelled()), default=math.inf)
+        while timers and timers[0].cancelled():
+            heapq.heappop(timers)._scheduled = False  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+        return timers[0].when() if timers else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A query at the control plane.
+
+    Args:
+        at: When it came.
+        by: Who sent it.
+        share: How many queries in one window its sender allowed itself; None if the store had let it go.
+    """
+
+    at: float
+    by: Process
+    share: RateBudget | None
 
 
 @dataclass
 class Plane:
-    """A control plane that counts. Its list is one host, whose last number grows."""
+    """A control plane that counts. Its list is one host, whose last numbers grow."""
 
     world: World
     budget: RateBudget = USER
     version: int = 1
-    changed_at: float = 0.0
-    arrivals: list[float] = field(default_factory=list[float])
+    arrivals: list[Arrival] = field(default_factory=list[Arrival])
     refused: int = 0
     slow: float = 0.1
     """How likely a query hangs."""
 
     def change(self) -> None:
         self.version += 1
-        self.changed_at = self.world.time
 
-    def arrive(self) -> httpx.Response:
-        now = self.world.time
-        self.arrivals.append(now)
-        recent = [moment for moment in self.arrivals if moment > now - self.budget.window]
+    def arrive(self, arrival: Arrival) -> httpx.Response:
+        self.arrivals.append(arrival)
+        recent = [one for one in self.arrivals[-4 * self.budget.limit :] if one.at > arrival.at - self.budget.window]
         if len(recent) > self.budget.limit:
             self.refused += 1
             return httpx.Response(429)
@@ -129,19 +127,23 @@ class _Wire(httpx.AsyncBaseTransport):
         self.process = process
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        world, chance = self.process.world, self.process.world.chance
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[httpx.Response] = loop.create_future()
+        process, world, chance = self.process, self.process.world, self.process.world.chance
+        answer: asyncio.Future[httpx.Response] = asyncio.get_running_loop().create_future()
+        if process.is_off_cloud:
+            if chance.random() < 0.5:
+                raise httpx.ConnectError("no route to host")
+            return await answer
         hangs = chance.random() < world.plane.slow
         way_there, way_back = chance.uniform(0.001, 2.9 if hangs else 0.2), chance.uniform(0.001, 0.2)
+        share = None if process.link.is_up else share_of(world.plane.budget, process.link.alone.attending)
 
         def arrived() -> None:
-            response = world.plane.arrive()
+            response = world.plane.arrive(Arrival(world.time, process, share))
             if not hangs:
                 world.at(world.time + way_back, lambda: told(response))
 
         def told(response: httpx.Response) -> None:
-            if not answer.done():
+            if not answer.done() and not process.is_dead:
                 answer.set_result(response)
 
         # It travels on, whatever becomes of who sent it.
@@ -150,21 +152,34 @@ class _Wire(httpx.AsyncBaseTransport):
 
 
 class _Worker:
-    """Asks the store as a thread would: it takes a moment, and the answer may be lost."""
+    """Asks the store as a thread would: one thing after the other; it takes a moment, and the answer may be lost."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._free_at = 0.0
 
     async def run(self, work: Callable[[], T], limit: float) -> T:
-        process, chance = self._process, self._process.world.chance
-        await asyncio.sleep(chance.uniform(0.0, 0.02))
-        if process.is_cut_off or process.world.is_store_down:
+        process, world, chance = self._process, self._process.world, self._process.world.chance
+        began = world.time
+        seconds = chance.uniform(0.0, 0.02) if not world.store_delay else chance.uniform(0.0, world.store_delay)
+        self._free_at = max(self._free_at, began) + seconds
+        in_line = self._free_at - seconds - began
+        if in_line >= limit:
+            self._free_at -= seconds
+            await asyncio.sleep(limit)
+            raise TimeoutError
+        await asyncio.sleep(in_line + seconds / 2)
+        if process.is_cut_off or world.is_store_down:
             if chance.random() < 0.3:
-                await asyncio.sleep(limit)
+                self._free_at = max(self._free_at, began + limit)
+                await asyncio.sleep(limit - in_line)
                 raise TimeoutError
             raise StoreUnavailable("gone")
         result = work()
-        await asyncio.sleep(chance.uniform(0.0, 0.02))
+        if in_line + seconds > limit:
+            await asyncio.sleep(limit - in_line - seconds / 2)
+            raise TimeoutError
+        await asyncio.sleep(seconds / 2)
         return result
 
     def close(self) -> None:
@@ -180,8 +195,11 @@ class Process:
         self.is_stopped = False
         self.is_dead = False
         self.is_cut_off = False
+        self.is_off_cloud = False
+        self.began_at = world.time
         self.seen: dict[str, list[int]] = {name: [] for name in questions}
-        self.link = StoreLink(world.store, world, world.chance, hold=5.0, worker=_Worker(self))
+        self.view = ServerView(world.server)
+        self.link = StoreLink(self.view, world, world.chance, hold=5.0, worker=_Worker(self))
         self.pollers: dict[str, Poller] = {}
         self.sharings: dict[str, SharedPolling] = {}
         self._begin(self.link.run())
@@ -204,12 +222,9 @@ class Process:
         finally:
             asyncio._set_running_loop(None)
 
-    def _listener(self, name: str) -> Callable[[object], None]:
-        told = Told()
-
-        def listen(belief: object) -> None:
-            told(belief)
-            _, _, high, low = told.lists[-1][0].split(".")
+    def _listener(self, name: str) -> Callable[[Belief], None]:
+        def listen(belief: Belief) -> None:
+            _, _, high, low = belief.endpoints[0].host.split(".")
             self.seen[name].append(int(high) * 250 + int(low) - 1)
 
         return listen
@@ -217,6 +232,15 @@ class Process:
     def version(self, name: str) -> int:
         """What this process believes."""
         return self.seen[name][-1] if self.seen[name] else 0
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether it knows the newest list of each question."""
+        return all(self.version(name) == self.world.plane.version for name in self.seen)
+
+    def leads(self, name: str) -> bool:
+        """Whether it is the one who asks, as it knows."""
+        return self.sharings[name].question.lease is not None
 
     def end(self) -> None:
         """Take everything down, without a word to anybody."""
@@ -241,13 +265,26 @@ class World:
     def __init__(self, seed: int) -> None:
         self.chance = Random(seed)
         self.time = 1000.0
-        self.store: Store = ForgetfulStore(self)
-        self.is_store_down = False
-        self.allows_partitions = False
+        self.server = Server(self)
+        self._is_store_down = False
+        self.store_back_at = -math.inf
+        """When the store answered again after it had been down."""
+        self.store_delay = 0.0
+        """Seconds that one answer of the store may take; 0 for a usual one."""
         self.plane = Plane(self)
         self.processes: list[Process] = []
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._number = 0
+
+    @property
+    def is_store_down(self) -> bool:
+        return self._is_store_down
+
+    @is_store_down.setter
+    def is_store_down(self, is_down: bool) -> None:
+        if self._is_store_down and not is_down:
+            self.store_back_at = self.time
+        self._is_store_down = is_down
 
     # a clock for pollers, and for the store
     def monotonic(self) -> float:
@@ -264,7 +301,7 @@ class World:
 
     def at(self, when: float, what: Callable[[], object]) -> None:
         self._number += 1
-        self._events.append((when, self._number, what))
+        heapq.heappush(self._events, (when, self._number, what))
 
     def start(self, questions: Sequence[str], interval: float = 5.0) -> Process:
         process = Process(self, questions, interval)
@@ -278,21 +315,25 @@ class World:
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         ends_at = self.time + seconds
+        moving = [process for process in self.living if not process.is_stopped]
         while True:
-            moving = [process for process in self.living if not process.is_stopped]
-            ready = [process for process in moving if process.loop.next_at <= self.time]
-            for process in ready:
-                process.loop.step()
-            if ready:
+            due, has_moved = self._events[0][0] if self._events else math.inf, False
+            for process in moving:
+                next_at = process.loop.next_at
+                if next_at <= self.time:
+                    process.loop.step()
+                    has_moved = True
+                elif next_at < due:
+                    due = next_at
+            if has_moved:
                 continue
-            self._events.sort()
-            due = min([process.loop.next_at for process in moving] + [event[0] for event in self._events[:1]])
             if due > ends_at:
                 self.time = ends_at
                 return
             self.time = max(self.time, due)
             while self._events and self._events[0][0] <= self.time:
-                self._events.pop(0)[2]()
+                heapq.heappop(self._events)[2]()
+                moving = [process for process in self.living if not process.is_stopped]
 
     def until(self, true: Callable[[], bool], limit: float) -> float:
         """Let time pass until something is true; how much it took."""
@@ -302,12 +343,18 @@ class World:
             self.run(0.1)
         return self.time - began
 
-    def most_in_a_window(self) -> int:
-        """The most queries that any window of the limit held at the control plane."""
-        moments, window = self.plane.arrivals, self.plane.budget.window
-        return max((sum(one <= moment < one + window - 1e-6 for moment in moments) for one in moments), default=0)
-
     def close(self) -> None:
         for process in self.processes:
             process.end()
             assert process.loop.failures == []
+
+
+def most_in_a_window(arrivals: Sequence[Arrival], window: float = USER.window) -> int:
+    """The most queries that any window of the limit held at the control plane."""
+    moments = sorted(arrival.at for arrival in arrivals)
+    most = first = 0
+    for last, moment in enumerate(moments):
+        while moments[first] <= moment - window + 1e-6:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
