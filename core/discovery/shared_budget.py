@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..clock import Clock
+from ..errors import DiscoveryThrottled
 from ..interfaces.discovery import RateBudget
 from ..interfaces.store import MAX_NAME, Permit, Saved, Store, StoreUnavailable
 from .budget import Reservation
@@ -87,6 +88,22 @@ class SharedBudgetKeeper:
                 self._link.alone.settle(reservation, self._clock.monotonic())
             if permit is not None:
                 await self._settle(permit, is_leaving=is_leaving)
+
+    async def tell_throttled(self, error: DiscoveryThrottled, interval: float) -> None:
+        """Keep all who spend from the same limit from asking, for as long as we were told.
+
+        Args:
+            error: What the control plane said.
+            interval: The configured time between two questions.
+        """
+        if not self.last:
+            return
+        # Which of several limits it was, nobody says: the tightest is it most likely.
+        name = throttle_name(min(self.last, key=lambda one: one.limit / one.window).name)
+        with suppress(StoreUnavailable):
+            before = await self._link.ask(lambda store: store.read(name))
+            for_seconds = throttled_for(error.retry_after, before, interval)
+            await self._link.announce(name, f"{for_seconds:.3f}".encode())
 
     def _sent(self, budgets: tuple[RateBudget, ...]) -> None:
         self.spent += budgets

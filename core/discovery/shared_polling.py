@@ -34,9 +34,10 @@ from .pace import Pace
 from .poller import Poller
 from .publication import Publication, pack, unpack
 from .saved_list import SavedListUnreadable, pack_list
-from .shared_budget import SharedBudgetKeeper, Superseded, stored_name, throttle_name, throttled_for
+from .shared_budget import SharedBudgetKeeper, Superseded, stored_name
 from .shared_credential import SharedCredential
 from .shared_question import LEASE, Chore, Role, SharedQuestion
+from .shared_wishes import SharedWishes
 from .wishes import Wishes
 
 __all__ = ["SharedPolling", "run_shared", "shared_identity"]
@@ -51,7 +52,6 @@ _SPREAD = 0.25
 
 _ATTENDING = 8.0
 _SLOW_START = 5.0
-_RENEW = b"renew"
 
 
 async def run_shared(
@@ -119,13 +119,12 @@ class SharedPolling:
         self._lease: Lease | None = None
         self._began = -math.inf
         self._sharing: dict[str, int] = {}
-        self._versions: dict[str, str] = {}
+        self._version = ""
         self._unreadable = ""
         self._changed_at = -math.inf
         self._gap = self._delay = 0.0
         self._wished_at = -math.inf
-        self._told: tuple[float, bytes] = (-math.inf, b"")
-        """The newest wish of anybody: when it was told, and what."""
+        self._shared_wishes = SharedWishes(link, self._name)
 
     async def run(self, asker: Asker) -> None:
         """Ask, or hear, until that is hopeless; ends by cancellation."""
@@ -153,10 +152,6 @@ class SharedPolling:
     def _may_ask(self) -> bool:
         return self.question.may_ask
 
-    @property
-    def _wish_name(self) -> str:
-        return f"{self._name}/wish"
-
     def _store_changed(self) -> None:
         if self._link.is_up and self._name:
             self.question.store_found(self._clock.monotonic())
@@ -167,7 +162,7 @@ class SharedPolling:
     def _role_changed(self) -> None:
         # A wish that was told to the leader before may be ours to serve now, and the other way round.
         self._poller.set_aside()
-        self._versions.pop(self._wish_name, None)  # a leader serves what it only knew of as a reader
+        self._shared_wishes.forget()
         self._plan()
         if not self.question.may_ask:
             self._wishes.tell()  # a watch is somebody else's now
@@ -198,7 +193,7 @@ class SharedPolling:
         now, link = self._clock.monotonic(), self._link
         match chore:
             case Chore.LEASE:
-                if self._hand_over.has_given_up and self.question.lease is None:
+                if self._hand_over.given_up and self.question.lease is None:
                     await self._look()  # has it been given back a moment ago? Then others come first
                     if self.question.next_chore(now) != (chore, 0.0):
                         return
@@ -212,11 +207,9 @@ class SharedPolling:
             case Chore.READ:
                 await self._look()
             case Chore.LISTEN:
-                saved = await self._read(self._wish_name)
-                if saved is not None:
-                    self._versions[self._wish_name] = saved.version
-                    if now - saved.age >= self.question.asked_at:
-                        self._poller.ask_soon(reauthenticate=saved.data == _RENEW)
+                renew = await self._shared_wishes.heard(self.question.asked_at)
+                if renew is not None:
+                    self._poller.ask_soon(reauthenticate=renew)
             case Chore.COUNT:
                 names = tuple(map(stored_name, self._pace.budgets))
                 counts = await link.ask(lambda store: [store.attend(name, self._name, _ATTENDING) for name in names])
@@ -240,34 +233,21 @@ class SharedPolling:
 
     async def _look(self) -> None:
         """Look at what was published last."""
-        now, saved = self._clock.monotonic(), await self._read(self._name)
+        now, known = self._clock.monotonic(), self._version
+        saved = await self._link.ask(lambda store: store.read(self._name, unless=known))
         if saved is not None:
             self._hear(saved, now)
-
-    async def _read(self, name: str) -> Saved | None:
-        known = self._versions.get(name, "")
-        return await self._link.ask(lambda store: store.read(name, unless=known))
 
     async def _wish(self) -> None:
         """Tell the leader that somebody here wants to know soon."""
         poller, now = self._poller, self._clock.monotonic()
         if not poller.is_wanted or now < max(self.question.asked_at, self._wished_at) + self._gap:
             return
-        data = _RENEW if poller.begin().reauthenticate else b"soon"
-        if await self._is_told(data) or await self._link.announce(self._wish_name, data):
+        if await self._shared_wishes.tell(renew=poller.begin().reauthenticate, asked_at=self.question.asked_at):
             self._wished_at = now
         else:
             poller.set_aside()
             await asyncio.sleep(0.05)
-
-    async def _is_told(self, wish: bytes) -> bool:
-        """Whether another process has wished the same since the question was asked last."""
-        saved, now = await self._read(self._wish_name), self._clock.monotonic()
-        if saved is not None:
-            self._versions[self._wish_name] = saved.version
-            self._told = (now - saved.age, saved.data)
-        told_at, told = self._told
-        return told_at > self.question.asked_at and told in (wish, _RENEW)
 
     def _excuse(self, began_at: float) -> None:
         """Say why there is no list, when it takes long to get the first one."""
@@ -287,14 +267,14 @@ class SharedPolling:
         try:
             told = unpack(saved.data)
             if told.by == self._holder:  # our own word
-                self._versions[self._name] = saved.version
+                self._version = saved.version
                 return
             if not question.takes(saved.age, told.took, now):
                 return
-            self._versions[self._name] = saved.version
+            self._version = saved.version
             before, after = poller.belief, self._hearing.belief(told, now - saved.age, self._clock.monotonic())
         except SavedListUnreadable as error:
-            self._versions[self._name] = saved.version
+            self._version = saved.version
             if str(error) != self._unreadable:  # once, not for each new one
                 self._unreadable = str(error)
                 _log.warning("%s: the store %s: %s", poller.name, self._link.store, error)
@@ -385,7 +365,7 @@ class SharedPolling:
         if self._credential is not None:
             await self._credential.note(answer)
         if isinstance(answer, DiscoveryThrottled):
-            await self._tell_throttled(answer)
+            await self.keeper.tell_throttled(answer, poller.settings.interval)
         if answer is None:
             poller.believe(None)
             self._plan()
@@ -423,7 +403,7 @@ class SharedPolling:
     async def _step_back(self, lease: Lease) -> None:
         if self.question.lease != lease:
             return
-        self.question.gives_up(self._clock.monotonic(), STEP_BACK)
+        self.question.gives_up(self._clock.monotonic(), STEP_BACK + self._hand_over.late)
         _log.debug("%s: no answer; another process is to try, through %s", self._poller.name, self._link.store)
         self._role_changed()
         with suppress(StoreUnavailable):
@@ -442,16 +422,3 @@ class SharedPolling:
             led=max(0.0, now - self._leads_since),
             gives_up=gives_up,
         )
-
-    # --- what concerns other questions too ----------------------------------------------------------------------------
-
-    async def _tell_throttled(self, error: DiscoveryThrottled) -> None:
-        """Keep all who spend from the same limit from asking, for as long as we were told."""
-        if not self.keeper.last:
-            return
-        # Which of several limits it was, nobody says: the tightest is it most likely.
-        name = throttle_name(min(self.keeper.last, key=lambda one: one.limit / one.window).name)
-        with suppress(StoreUnavailable):
-            before = await self._link.ask(lambda store: store.read(name))
-            for_seconds = throttled_for(error.retry_after, before, self._poller.settings.interval)
-            await self._link.announce(name, f"{for_seconds:.3f}".encode())

@@ -53,3 +53,13 @@ def test_leader_after_one_that_had_answers_is_patient() -> None:
     turn.heard(gives_up=False)
     assert not turn.leads()
     assert not turn.failed()
+
+
+def test_who_failed_least_comes_first() -> None:
+    once, often = HandOver(), HandOver()
+    for turn, times in ((once, 1), (often, 3)):
+        for _ in range(times):
+            turn.heard(gives_up=True)
+            turn.leads()
+            turn.failed()
+    assert 0 < once.late < often.late

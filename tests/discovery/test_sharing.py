@@ -142,11 +142,12 @@ class Refused(Ask):
 
 
 def test_refused_credential_is_tried_once_by_all_questions_of_all_processes(process: Open, plane: ControlPlane) -> None:
-    shares = [process(Refused(plane.url, name)) for name in ("a", "b", "a", "b", "c")]
+    patient = quick(timeout=10.0)  # a login that is given up would be tried again
+    shares = [process(Refused(plane.url, name), patient) for name in ("a", "b", "a", "b", "c")]
     assert not any(share.wait_ready(10) for share in shares)
     until(lambda: all(share.belief.is_hopeless for share in shares))
     assert all("wrong password" in str(share.belief.error) for share in shares)
-    late = process(Refused(plane.url, "d"))
+    late = process(Refused(plane.url, "d"), patient)
     assert not late.wait_ready(10)
     assert late.belief.is_hopeless
     assert len(plane.asked) == 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
 from sharing_lab import Process, World, most_in_a_window
 
 QUESTIONS = ("a", "b", "c")
-SEEDS = range(int(os.environ.get("DIRECTLANE_SHARING_SEEDS", "12")))
+SEEDS = range(int(os.environ.get("DIRECTLANE_SHARING_SEEDS", "7")))
+FOUND_SOMETHING = (78, 2090)
+"""Seeds with which an earlier form was found wrong."""
 
 DISTURBANCES = ("change", "change", "kill", "stop", "cloud", "store", "slow", "forget", "old", "start", "wish", "calm")
 AND_CUTS = (*DISTURBANCES, "cut off", "cut off", "start")
@@ -75,7 +77,7 @@ def disturb(world: World, kinds: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def disturbed(seed: int, kinds: tuple[str, ...], times: int = 25) -> Iterator[World]:
+def disturbed(seed: int, kinds: tuple[str, ...], times: int = 25) -> Generator[World, None, None]:
     """A world after many disturbances, still in the middle of them."""
     world = World(seed)
     for _ in range(4):
@@ -97,7 +99,7 @@ def settle(world: World) -> None:
     world.run(world.plane.budget.window * 4)  # who was alone keeps to its share so long, for those who still are
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*FOUND_SOMETHING, *SEEDS])
 def test_no_window_holds_too_much_and_nobody_goes_back(seed: int) -> None:
     with disturbed(seed, DISTURBANCES) as world:
         settle(world)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,7 +11,7 @@ from sharing_lab import World
 
 
 @contextmanager
-def world_of(processes: int, questions: int = 1) -> Iterator[World]:
+def world_of(processes: int, questions: int = 1) -> Generator[World, None, None]:
     world = World(1)
     world.plane.slow = 0.0
     for _ in range(processes):

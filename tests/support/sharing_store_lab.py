@@ -30,7 +30,8 @@ class Server:
         self._epochs = 0
         self.asked: Counter[str] = Counter()
         self._begin()
-        self._run = self._saved_run = 0
+        self._run: int = 0
+        self._saved_run: int = 0
         self._saved: dict[str, object] = {}
 
     def _begin(self) -> None:
