@@ -40,7 +40,10 @@ if not epoch then
   put_off_end_of_epoch()
 end
 if ARGV[2] ~= '' and ARGV[2] ~= epoch then
-  redis.call('HSET', KEYS[1], 'lost', redis.call('HGET', KEYS[1], 'born'))
+  local born, lost = redis.call('HGET', KEYS[1], 'born'), redis.call('HGET', KEYS[1], 'lost')
+  if tonumber(born) > tonumber(lost or 0) then
+    redis.call('HSET', KEYS[1], 'lost', born)
+  end
 end
 """
 
@@ -116,6 +119,16 @@ end
 TAKE = Script(
     _SPEND
     + """
+-- A server that began again may have an old memory, from its disk or as a replica: what was spent last is not in it.
+local info = redis.pcall('INFO', 'server')
+local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)')
+local known = redis.call('HGET', KEYS[1], 'run')
+if run and run ~= known then
+  if known then
+    redis.call('HSET', KEYS[1], 'lost', text(now))
+  end
+  redis.call('HSET', KEYS[1], 'run', run)
+end
 local wait, lost = 0, tonumber(redis.call('HGET', KEYS[1], 'lost') or 0)
 local budgets = (#KEYS - 1) / 2
 if budgets > 0 and redis.call('ZSCORE', KEYS[2], ARGV[4]) then
@@ -139,8 +152,8 @@ for at = 6, #ARGV, 3 do
     local last = redis.call('ZREVRANGE', spent, limit - 1, limit - 1, 'WITHSCORES')
     wait = math.max(wait, tonumber(last[2]) + window - now, 1000)
   end
-  if lost > 0 then  -- as if all of it had been spent then
-    wait = math.max(wait, lost + window - now)
+  if lost > 0 then  -- as if all of it had been spent then, and under way
+    wait = math.max(wait, lost + tonumber(ARGV[5]) + window - now)
   end
 end
 if wait > 0 then

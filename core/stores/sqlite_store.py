@@ -165,7 +165,8 @@ class SqliteStore(Store):
 
         def work(db: sqlite3.Connection, now: float) -> Permit | float:
             (lost_at,) = db.execute("SELECT lost_at FROM file").fetchone()
-            wait = max((_wait(db, name, group, lost_at, now) for name, group in by_name.items()), default=0.0)
+            free_at = None if lost_at is None else lost_at + hold  # a query of then may have been under way
+            wait = max((_wait(db, name, group, free_at, now) for name, group in by_name.items()), default=0.0)
             if wait > 0:
                 return wait
             permit = Permit(secrets.token_hex(8), tuple(by_name))
@@ -292,7 +293,7 @@ def _digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def _wait(db: sqlite3.Connection, name: str, group: Sequence[RateBudget], lost_at: float | None, now: float) -> float:
+def _wait(db: sqlite3.Connection, name: str, group: Sequence[RateBudget], free_at: float | None, now: float) -> float:
     """Every step here holds up all other processes: so the file counts, and hands out one row."""
     (known,) = db.execute("SELECT max(longest) FROM budget WHERE name = ?", (name,)).fetchone()
     longest = max(known or 0.0, *(budget.window for budget in group))
@@ -300,8 +301,8 @@ def _wait(db: sqlite3.Connection, name: str, group: Sequence[RateBudget], lost_a
         db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (name, longest))
     db.execute("DELETE FROM spent WHERE budget = ? AND ends <= ?", (name, now - longest - _GRACE))
     waits = [wait_for(_from_last(db, name, budget.limit), budget.window, now) for budget in group]
-    if lost_at is not None:  # as if all of it had been spent then
-        waits += [lost_at + budget.window - now for budget in group]
+    if free_at is not None:  # as if all of it had been spent then
+        waits += [free_at + budget.window - now for budget in group]
     return max(0.0, *waits)
 
 

@@ -136,15 +136,31 @@ def test_server_that_lost_its_memory_lets_no_query_go_for_one_window(
         own_redis.start()
     else:
         own_redis.ask("FLUSHALL")
-    assert store.take([USER], 5) == pytest.approx(60), "what was spent is not known any more"
+    assert store.take([USER], 5) == pytest.approx(65), "what was spent, and is under way, is not known any more"
     assert not store.publish(lease, b"late word of the time before")
     assert store.read("q") is None
     again = store.lease("q", "a", 600)
     assert isinstance(again, Lease)
     assert again.fence > lease.fence
-    clock.move(59)
+    clock.move(64)
     assert store.take([USER], 5) == pytest.approx(1)
     clock.move(1)
+    assert isinstance(store.take([USER], 5), Permit)
+    store.close()
+
+
+def test_server_that_begins_again_with_an_old_memory_lets_no_query_go_for_one_window(
+    own_redis: RedisServer, clock: HostClock
+) -> None:
+    store = opened(own_redis.url, clock=clock)
+    assert isinstance(store.take([USER], 5), Permit)
+    own_redis.ask("SAVE")
+    assert isinstance(store.take([USER], 5), Permit), "this one will be forgotten"
+    own_redis.stop()
+    own_redis.start()
+    clock.move(3)
+    assert store.take([USER], 5) == pytest.approx(65)
+    clock.move(65)
     assert isinstance(store.take([USER], 5), Permit)
     store.close()
 
@@ -158,7 +174,7 @@ def test_newcomer_to_a_new_memory_may_ask_until_somebody_knows_of_the_old_one(
     assert isinstance(new.take([USER], 5), Permit)
     clock.move(20)
     assert old.attend("q", "old", 10) == 1, "any method tells"
-    assert new.take([USER], 5) == pytest.approx(40)
+    assert new.take([USER], 5) == pytest.approx(45)
     for store in (old, new):
         store.close()
 
@@ -226,7 +242,7 @@ def test_password_file_that_is_gone_is_refused_by_its_name(locked_redis: RedisSe
 
 
 COMMANDS = (
-    "+eval +evalsha +time +pexpire +get +set +hget +hset +hmget "
+    "+eval +evalsha +time +info +pexpire +get +set +hget +hset +hmget "
     "+zadd +zcard +zcount +zrem +zscore +zrevrange +zremrangebyscore +select"
 )
 """What the page on many processes says that a user needs."""
@@ -244,6 +260,8 @@ def test_user_with_the_listed_rights_can_do_everything_and_one_without_is_told(o
         permit = store.take([USER], 5)
         assert isinstance(permit, Permit)
         end(permit)
+    own_redis.ask("ACL", "SETUSER", "lane", "-info")
+    assert isinstance(store.take([USER], 5), Permit), "without it, a server that began again is not known as one"
     store.release(lease)
     store.close()
     other = opened(f"redis://lane:secret@127.0.0.1:{own_redis.port}/0?prefix=other")
