@@ -11,17 +11,27 @@ endpoints names its keys, never its values.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import cast
-from urllib.parse import quote, urlsplit
 
 from ...core.endpoint import MAX_WEIGHT, Endpoint, InvalidEndpoint, Snapshot
 from ...core.errors import DiscoveryUnreadable
+from .host_entries import (
+    ADDRESS_KEYS,
+    PORT_KEYS,
+    URL_KEYS,
+    Context,
+    endpoint_of_entry,
+    first,
+    first_text,
+    inherit,
+    integer,
+    kind,
+    names_port,
+)
 
 __all__ = ["read_host_endpoints"]
 
@@ -29,31 +39,13 @@ _MAX_BYTES = 8 * 1024 * 1024
 _MAX_DEPTH = 32
 _MAX_VALUES = 100_000
 _MAX_COMPLAINTS = 20
-_MAX_LABEL = 200
 
-_SCHEME_KEYS = ("schema", "scheme", "protocol")
-_PORT_KEYS = ("port", "host_port", "node_port")
-_ADDRESS_KEYS = ("ip", "host", "host_ip", "node_ip", "address")
-_URL_KEYS = ("url", "uri", "endpoint", "host_endpoint")
 _LIST_KEYS = frozenset(
     {"endpoints", "host_endpoints", "predict_endpoints", "instances", "nodes", "hosts", "items"}
     | {"ips", "host_ips", "node_ips", "addresses", "urls"}
-    | {*_ADDRESS_KEYS, *_URL_KEYS}
+    | {*ADDRESS_KEYS, *URL_KEYS}
 )
 """Where a list of addresses is expected; an empty one (or null) says "no instance is ready"."""
-
-_LABEL_KEYS = {
-    "model_id": "model_id",
-    "model_name": "model_name",
-    "model_version": "model_version",
-    "status": "status",
-    "instance_id": "instance",
-    "instance_name": "instance",
-    "node_name": "node",
-}
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_DIGITS = re.compile(r"[0-9]{1,10}")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def read_host_endpoints(body: bytes) -> Snapshot:
@@ -68,7 +60,7 @@ def read_host_endpoints(body: bytes) -> Snapshot:
     """
     data = _parse(body)
     walk = _Walk()
-    walk.visit(data, _Context(), depth=0)
+    walk.visit(data, Context(), depth=0)
     endpoints = tuple(_shared_weights(walk.entries))
     if not endpoints and walk.complaints:
         raise DiscoveryUnreadable(f"no entry of the endpoint list is valid; the first: {walk.complaints[0]}")
@@ -95,19 +87,6 @@ def _parse(body: bytes) -> object:
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
-    """What the mappings around an entry say."""
-
-    where: str = "the answer"
-    scheme: object = None
-    port: object = None
-    group_weight: int | None = None
-    group: int = 0
-    """Which mapping gave the weight."""
-    labels: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-@dataclass(frozen=True, slots=True)
 class _Entry:
     endpoint: Endpoint
     group: int
@@ -125,7 +104,7 @@ class _Walk:
         self._groups = 0
         self._values = 0
 
-    def visit(self, node: object, context: _Context, *, depth: int, expected: bool = True) -> None:
+    def visit(self, node: object, context: Context, *, depth: int, expected: bool = True) -> None:
         """Look at one value. `expected`: whether it stands where addresses are expected."""
         if depth > _MAX_DEPTH:
             self.complaints.append(f"{context.where}: nested deeper than {_MAX_DEPTH} levels")
@@ -136,21 +115,21 @@ class _Walk:
         elif isinstance(node, str) and expected:
             self._add(node, context, weight=None)
 
-    def _visit_list(self, items: list[object], context: _Context, depth: int, *, expected: bool) -> None:
+    def _visit_list(self, items: list[object], context: Context, depth: int, *, expected: bool) -> None:
         if expected and not items:
             self.saw_list = True
         self._count(items)
         for index, item in enumerate(items):
             here = replace(context, where=f"{context.where}[{index}]")
             if expected and not isinstance(item, str) and not _is_container(item):
-                self.complaints.append(f"{here.where}: a {_kind(item)} is not an endpoint")
+                self.complaints.append(f"{here.where}: a {kind(item)} is not an endpoint")
             else:
                 self.visit(item, here, depth=depth + 1, expected=expected)
 
-    def _visit_mapping(self, node: dict[str, object], outer: _Context, depth: int, *, expected: bool) -> None:
-        context = _inherit(node, outer)
-        address = _first_text(node, (*_ADDRESS_KEYS, *_URL_KEYS))
-        has_port = context.port is not None or (address is not None and _names_port(address))
+    def _visit_mapping(self, node: dict[str, object], outer: Context, depth: int, *, expected: bool) -> None:
+        context = inherit(node, outer)
+        address = first_text(node, (*ADDRESS_KEYS, *URL_KEYS))
+        has_port = context.port is not None or (address is not None and names_port(address))
         if address is not None and has_port and not _holds_list(node):
             # An endpoint is a leaf: what stands below it describes it.
             self._add(address, context, weight=node.get("weight"))
@@ -169,7 +148,7 @@ class _Walk:
         found = len(self.entries) + len(self.complaints) > before
         if address is not None and not found:
             self.complaints.append(f"{outer.where}: the entry has an address and no port")
-        elif address is None and not found and expected and depth > 0 and _first(node, _PORT_KEYS) is not None:
+        elif address is None and not found and expected and depth > 0 and first(node, PORT_KEYS) is not None:
             self.complaints.append(f"{outer.where}: the entry has a port and no address")
 
     def _count(self, values: Sized) -> None:
@@ -177,14 +156,14 @@ class _Walk:
         if self._values > _MAX_VALUES:
             raise DiscoveryUnreadable(f"the endpoint list holds more than {_MAX_VALUES} values")
 
-    def _with_group_weight(self, node: dict[str, object], context: _Context) -> _Context:
+    def _with_group_weight(self, node: dict[str, object], context: Context) -> Context:
         weight = self._weight(node.get("weight"), context.where)
         return context if weight is None else replace(context, group_weight=weight, group=self._groups)
 
-    def _add(self, address: str, context: _Context, *, weight: object) -> None:
+    def _add(self, address: str, context: Context, *, weight: object) -> None:
         own_weight = self._weight(weight, context.where)
         try:
-            endpoint = _endpoint(address, context, own_weight)
+            endpoint = endpoint_of_entry(address, context, own_weight)
         except ValueError as error:  # InvalidEndpoint, or what the URL reader says
             reason = str(error) if isinstance(error, InvalidEndpoint) else "the address cannot be read"
             self.complaints.append(f"{context.where}: {reason}")
@@ -196,91 +175,11 @@ class _Walk:
         """The weight, if it is one. One that is not is left out and noted: it must not cost an instance."""
         if value is None or value == "":
             return None
-        number = _integer(value)
+        number = integer(value)
         if number is not None and 0 <= number <= MAX_WEIGHT:
             return number
         self.notes.append(f"{where}: the weight is not an integer from 0 to {MAX_WEIGHT} and was left out")
         return None
-
-
-def _inherit(node: dict[str, object], outer: _Context) -> _Context:
-    scheme, port = _first(node, _SCHEME_KEYS), _first(node, _PORT_KEYS)
-    labels = {
-        label: _printable(str(value))
-        for key, label in _LABEL_KEYS.items()
-        if isinstance(value := node.get(key), str | int) and value != ""
-    }
-    return replace(
-        outer,
-        scheme=outer.scheme if scheme is None else scheme,
-        port=outer.port if port is None else port,
-        labels={**outer.labels, **labels} if labels else outer.labels,
-    )
-
-
-def _endpoint(address: str, context: _Context, weight: int | None) -> Endpoint:
-    scheme, port = context.scheme, context.port
-    if scheme is not None and not isinstance(scheme, str):
-        raise InvalidEndpoint(f"the scheme is a {_kind(scheme)}, not a word")
-    word = (scheme or "http").strip().lower().removesuffix("://")
-    host, base_path = address.strip(), ""
-    if _URL.match(host):
-        url = urlsplit(host)
-        if url.username is not None or url.password is not None:
-            raise InvalidEndpoint("the URL has a user or password in it")
-        word = url.scheme.lower()
-        host, base_path = url.hostname or "", quote(url.path, safe="/%:@!$&'()*+,;=~")
-        number = url.port or _integer(port) or _DEFAULT_PORTS.get(word)
-    else:
-        host, inner_port = _split(host)
-        number = _integer(port) if inner_port is None else inner_port
-    if number is None:
-        raise InvalidEndpoint(f"the port is a {_kind(port)}, not an integer from 1 to 65535")
-    return Endpoint(host, number, scheme=word, base_path=base_path, weight=weight, labels=context.labels)
-
-
-def _split(text: str) -> tuple[str, int | None]:
-    """Host and port of `host`, `host:port`, `[v6]:port` or a bare IPv6 address."""
-    if _is_ip(text):
-        return text, None
-    host, colon, digits = text.rpartition(":")
-    if colon and _DIGITS.fullmatch(digits):
-        return host, int(digits)
-    return text, None
-
-
-def _names_port(address: str) -> bool:
-    return bool(_URL.match(address.strip())) or _split(address.strip())[1] is not None
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _integer(value: object) -> int | None:
-    """An integer from an integer, a number without fraction, or digits."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
-        return int(value)
-    return None
-
-
-def _first(node: dict[str, object], names: tuple[str, ...]) -> object:
-    """The value of the first of these keys that is there and says something; None if there is none."""
-    return next((value for name in names if (value := node.get(name)) is not None and value != ""), None)
-
-
-def _first_text(node: dict[str, object], names: tuple[str, ...]) -> str | None:
-    return next((value for name in names if isinstance(value := node.get(name), str) and value.strip()), None)
 
 
 def _holds_list(node: dict[str, object]) -> bool:
@@ -328,24 +227,9 @@ def _outline(data: object) -> str:
         return (
             f"a list of {len(items)}, the first: {_outline(items[0]) if not isinstance(items[0], list) else 'a list'}"
         )
-    return f"a {_kind(data)}"
+    return f"a {kind(data)}"
 
 
 def _name(key: str) -> str:
     """A key for an error text: short and on one line."""
     return ascii(key)[1:-1][:40]
-
-
-def _printable(text: str) -> str:
-    """A label: short, and without the halves of characters that no output can write."""
-    return text[:_MAX_LABEL].encode(errors="replace").decode()
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    return "text" if isinstance(value, str) else "list" if isinstance(value, list) else "object"
