@@ -46,7 +46,7 @@ def _body(content: object) -> Content:
         fits = isinstance(content, Iterable | AsyncIterable) and not isinstance(content, Mapping)
     if not fits:
         raise InvalidRequestError(
-            f"the body is a {kind}; it must be bytes, text, or an iterable of bytes\n"
+            f"the body is of type {kind}; it must be bytes, text, or an iterable of bytes\n"
             "Next: for JSON, give json.dumps(...)."
         )
     return cast("Content", content)
@@ -56,7 +56,9 @@ def _key(key: object) -> bytes:
     if isinstance(key, str):
         return key.encode()
     if not isinstance(key, bytes):
-        raise InvalidRequestError(f"the key is a {type(key).__name__}; it must be text or bytes\nNext: give str(...).")
+        raise InvalidRequestError(
+            f"the key is of type {type(key).__name__}; it must be text or bytes\nNext: give str(...)."
+        )
     return key
 
 

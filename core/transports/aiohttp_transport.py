@@ -26,7 +26,7 @@ class AiohttpTransport(TlsTransport):
     """HTTP/1.1 over aiohttp, with a session and so a pool of connections for each endpoint. AsyncClient only."""
 
     kind: ClassVar[str] = "aiohttp"
-    summary: ClassVar[str] = "HTTP/1.1 over aiohttp: for AsyncClient on asyncio; needs the extra 'aiohttp'"
+    summary: ClassVar[str] = "HTTP/1.1 over aiohttp: for AsyncClient on asyncio; needs the extra 'aiohttp'."
     capabilities: ClassVar[frozenset[str]] = frozenset({"async"})
 
     keepalive: Duration = Field(

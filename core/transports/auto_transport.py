@@ -21,7 +21,7 @@ class AutoTransport(TlsTransport):
     """The wire for sync code and on asyncio; httpx on other event loops (trio)."""
 
     kind: ClassVar[str] = "auto"
-    summary: ClassVar[str] = "the wire where it can go (sync, asyncio), httpx elsewhere (trio): the default"
+    summary: ClassVar[str] = "The wire where it can go (sync, asyncio), httpx elsewhere (trio): the default."
     capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "trio", "warm"})
 
     keepalive: Duration = Field(

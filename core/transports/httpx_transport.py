@@ -23,7 +23,7 @@ class HttpxTransport(TlsTransport):
     """HTTP/1.1 over httpx, with a pool of connections for each endpoint."""
 
     kind: ClassVar[str] = "httpx"
-    summary: ClassVar[str] = "HTTP/1.1 over httpx: on any event loop, trio included"
+    summary: ClassVar[str] = "HTTP/1.1 over httpx: on any event loop, trio included."
     capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "trio"})
 
     keepalive: Duration = Field(

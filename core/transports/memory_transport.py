@@ -22,7 +22,7 @@ class MemoryTransport(Transport):
     model_config: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
 
     kind: ClassVar[str] = "memory"
-    summary: ClassVar[str] = "in memory: for tests and simulations"
+    summary: ClassVar[str] = "In memory: for tests and simulations."
     capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "trio"})
 
     servers: Mapping[str, MemoryServer]

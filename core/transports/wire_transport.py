@@ -24,7 +24,7 @@ class WireTransport(TlsTransport):
     """HTTP/1.1 over plain sockets and asyncio, with a last-in-first-out pool for each endpoint."""
 
     kind: ClassVar[str] = "wire"
-    summary: ClassVar[str] = "HTTP/1.1 straight to an address: the fast one (sync, and async on asyncio)"
+    summary: ClassVar[str] = "HTTP/1.1 straight to an address: the fast one (sync, and async on asyncio)."
     capabilities: ClassVar[frozenset[str]] = frozenset({"async", "sync", "warm"})
 
     keepalive: Duration = Field(

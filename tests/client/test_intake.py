@@ -43,7 +43,9 @@ def test_iterables_are_sent_as_they_are() -> None:
 
 @pytest.mark.parametrize("content", [{"credit": 3}, [{"credit": 3}], [1, 2], ("text",), 5, None, object()])
 def test_a_body_that_is_none_is_told_before_anything_is_sent(content: object) -> None:
-    with pytest.raises(InvalidRequestError, match=rf"the body is a {type(content).__name__}; .*\nNext: .*json\.dumps"):
+    with pytest.raises(
+        InvalidRequestError, match=rf"the body is of type {type(content).__name__}; .*\nNext: .*json\.dumps"
+    ):
         call(content)
 
 
@@ -71,7 +73,7 @@ def test_keys(key: object, taken: bytes | None) -> None:
 
 @pytest.mark.parametrize("key", [7, bytearray(b"x"), ["a"]])
 def test_a_key_that_is_no_text_is_told(key: object) -> None:
-    with pytest.raises(InvalidRequestError, match=f"the key is a {type(key).__name__}"):
+    with pytest.raises(InvalidRequestError, match=f"the key is of type {type(key).__name__}"):
         call(key=key)
 
 

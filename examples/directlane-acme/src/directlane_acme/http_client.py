@@ -40,7 +40,7 @@ class HttpClientTransport(Transport):
     """HTTP/1.1 over `http.client`."""
 
     kind: ClassVar[str] = "http_client"
-    summary: ClassVar[str] = "HTTP/1.1 over Python's http.client: sync, without TLS"
+    summary: ClassVar[str] = "HTTP/1.1 over Python's http.client: sync, without TLS."
     capabilities: ClassVar[frozenset[str]] = frozenset({"sync"})
 
     keepalive: Duration = Field(default=60.0, description="An idle connection is not used after this time.")
