@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import distributions
 
 from rich.text import Text
 
+from ..plugins.hooks import GROUP
 from ..plugins.registry import Registry
 from .output import console, new_table, write_json
 
@@ -46,6 +48,19 @@ def show_plugins(
     for each in registry.broken:
         message = f"plug-in {each.plugin!r} of {each.distribution} is not usable: {each.reason}"
         out.print(Text.assemble(("! ", "bold yellow"), message), soft_wrap=True)
+    for name in _speechless():
+        message = f"{name} is installed and brings nothing: it has no entry point of the group {GROUP!r}"
+        out.print(Text.assemble(("! ", "bold yellow"), message), soft_wrap=True)
+
+
+def _speechless() -> list[str]:
+    """Installed distributions that are plug-ins by their names and name none."""
+    names = {
+        f"{each.name} {each.version}"
+        for each in distributions()
+        if (each.name or "").replace("_", "-").startswith("directlane-") and not each.entry_points.select(group=GROUP)
+    }
+    return sorted(names)
 
 
 def _cell(value: object) -> str:

@@ -18,8 +18,9 @@ from ..discovery.asking import Asker
 from ..discovery.belief import Belief, after_answer
 from ..discovery.conversation import plugin_failure
 from ..discovery.local import LocalRunner
+from ..dispatch.asked import discovery_of, upkeep_of
 from ..endpoint import Endpoint, Snapshot
-from ..errors import ConfigError, DiscoveryError, Phase, TransportError
+from ..errors import ConfigError, DiscoveryError, Phase, PluginError, TransportError
 from ..interfaces.finding import Finding, Level
 from ..interfaces.transport import Timeouts
 from ..os_reason import os_reason
@@ -115,7 +116,7 @@ class _Tools:
 
 async def _route(tools: _Tools, plan: ServicePlan, route: RoutePlan) -> list[Finding]:
     try:
-        upkeep, discovery = route.provider.upkeep(), route.provider.discovery()
+        upkeep, discovery = upkeep_of(route), discovery_of(route)
         findings: list[Finding] = []
         if upkeep is not None:
             heard, _ = await _hear(tools, plan, ("upkeep", upkeep.identity), upkeep)
@@ -140,6 +141,8 @@ async def _route(tools: _Tools, plan: ServicePlan, route: RoutePlan) -> list[Fin
             endpoints = belief.endpoints
             findings += _budgets(tools, plan, route, keeper)
         return findings + await _instances(tools, plan, route, endpoints)
+    except PluginError as error:
+        return [discovery_failed("list", DiscoveryError(str(error)))]
     except Exception as error:  # noqa: BLE001 - a provider is a plug-in
         return [discovery_failed("list", plugin_failure(error))]
 

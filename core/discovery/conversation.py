@@ -8,12 +8,13 @@ into a log.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from pathlib import PurePath
+from typing import cast
 
 from ..endpoint import Endpoint, Snapshot
-from ..errors import CredentialError, DiscoveryError, DiscoveryUnreadable, TransportError
+from ..errors import CredentialError, DiscoveryError, TransportError
 from ..interfaces.discovery import NEXT_PIECE, Conversation, Discovery, LocalQuery, PollContext, Query, Step
 from ..message import Reply
 from .asking import Asker
@@ -88,7 +89,7 @@ def steps_of(discovery: Discovery, context: PollContext) -> Generator[Step, Repl
     while True:
         try:
             if conversation is None:
-                conversation = discovery.poll(context)
+                conversation = _begun(discovery.poll(context))
             if answer is None:
                 step = next(conversation)
             elif isinstance(answer, BaseException):
@@ -121,11 +122,26 @@ def steps_of(discovery: Discovery, context: PollContext) -> Generator[Step, Repl
             raise
 
 
+def _begun(conversation: object) -> Conversation:
+    if isinstance(conversation, Generator):
+        return cast("Conversation", conversation)
+    what = type(conversation).__name__
+    if isinstance(conversation, Coroutine):
+        conversation.close()  # nobody will await it
+    if isinstance(conversation, Coroutine | AsyncGenerator):
+        raise _mistake("the discovery plug-in's `poll` is `async`; it must be a plain generator")
+    raise _mistake(f"the discovery plug-in's `poll` returned {what}; it must be a generator, with `yield`")
+
+
+def _mistake(text: str) -> DiscoveryError:
+    return DiscoveryError(f"{text}\nNext: report this to the author of the plug-in.")
+
+
 def plugin_failure(error: BaseException) -> DiscoveryError:
     """What a mistake in a plug-in looks like: its type and its place. Its text may quote a secret."""
     places = traceback.extract_tb(error.__traceback__)
     place = f" at {PurePath(places[-1].filename).name}:{places[-1].lineno}" if places else ""
-    return DiscoveryError(f"the discovery plug-in failed with {type(error).__name__}{place}")
+    return _mistake(f"the discovery plug-in failed with {type(error).__name__}{place}")
 
 
 def _end(conversation: Conversation) -> None:
@@ -137,13 +153,13 @@ def _end(conversation: Conversation) -> None:
 
 def _checked(result: object) -> Snapshot:
     if not isinstance(result, Snapshot):
-        raise DiscoveryUnreadable(f"the discovery plug-in returned {type(result).__name__}, not a Snapshot")
+        raise _mistake(f"the discovery plug-in returned {type(result).__name__}, not a Snapshot")
     for entry in result.endpoints:
         if not isinstance(entry, Endpoint):  # pyright: ignore[reportUnnecessaryIsInstance] - a plug-in is not type-checked
-            raise DiscoveryUnreadable(f"the discovery plug-in listed {type(entry).__name__}, not an Endpoint")
+            raise _mistake(f"the discovery plug-in listed {type(entry).__name__}, not an Endpoint")
     return result
 
 
 def _check_query(query: object) -> None:
     if not isinstance(query, Query | LocalQuery):
-        raise DiscoveryError(f"the discovery plug-in yielded {type(query).__name__}, not a Query")
+        raise _mistake(f"the discovery plug-in yielded {type(query).__name__}, not a Query")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Coroutine
 from pathlib import PurePath
 
 from ..config.model import RoutePlan
 from ..errors import PluginError
 
-__all__ = ["blame", "blame_plugin"]
+__all__ = ["blame", "blame_plugin", "blame_result"]
 
 
 def blame(plan: RoutePlan, what: str, error: BaseException) -> PluginError:
@@ -20,6 +21,28 @@ def blame(plan: RoutePlan, what: str, error: BaseException) -> PluginError:
         error: What it raised.
     """
     return blame_plugin(f"provider {plan.provider.kind!r}", plan.provider.kind, plan.origin, what, error)
+
+
+def blame_result(plan: RoutePlan, hook: str, found: object, wanted: str) -> PluginError:
+    """A result of a route's provider that breaks the contract.
+
+    Args:
+        plan: The route.
+        hook: The method, such as `wire`.
+        found: What it returned.
+        wanted: What it should have, such as `a Wire`.
+    """
+    does = f"returned {type(found).__name__}, not {wanted}"
+    if isinstance(found, Coroutine):
+        found.close()  # nobody will await it
+        does = "is `async`; it must be a plain function"
+    of = f" of {plan.origin}" if plan.origin is not None else ""
+    kind = plan.provider.kind
+    return PluginError(
+        f"provider {kind!r}{of}: `{hook}` {does}\nNext: report this to its author.",
+        plugin=kind,
+        distribution=plan.origin,
+    )
 
 
 def blame_plugin(who: str, kind: str, origin: str | None, what: str, error: BaseException) -> PluginError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..outcome import OK, Outcome, Verdict, retry_elsewhere
-from .blame import blame
+from .blame import blame, blame_result
 from .route import Route
 
 __all__ = ["judge"]
@@ -23,6 +23,9 @@ def judge(route: Route, outcome: Outcome) -> Verdict:
         # The stream began with an error: what a 503 would have said, had it been known in time.
         return OK if outcome.fault is None else retry_elsewhere(may_have_run=True)
     try:
-        return route.provider.classify(outcome)
+        verdict = route.provider.classify(outcome)
     except Exception as mistake:
         raise blame(route.plan, "classify an answer", mistake) from mistake
+    if not isinstance(verdict, Verdict):  # pyright: ignore[reportUnnecessaryIsInstance] - a plug-in is not type-checked
+        raise blame_result(route.plan, "classify", verdict, "a Verdict")
+    return verdict

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from ..clock import Clock
 from ..config.model import RoutePlan, ServicePlan
@@ -16,19 +16,19 @@ from ..discovery.belief import Belief
 from ..discovery.hub import DiscoveryHub
 from ..discovery.subscription import Subscription
 from ..endpoint import Endpoint
-from ..errors import DirectlaneError, InvalidRequestError, PluginError, headline
-from ..interfaces.provider import Provider, Sign
+from ..errors import InvalidRequestError, PluginError, headline
+from ..interfaces.provider import Provider, Sign, Wire
 from ..interfaces.store import Store
 from ..load_report import ASK_FOR_REPORT
 from ..message import Headers, Request
 from ..pool.pool import EndpointView, Pool, PoolMember
-from .blame import blame, blame_plugin
+from .asked import discovery_of, upkeep_of
+from .blame import blame, blame_plugin, blame_result
 
 __all__ = ["Lane", "Route", "RouteMember"]
 
 _log = logging.getLogger("directlane.dispatch")
 
-_T = TypeVar("_T")
 
 _DOUBT = 1.0
 """Seconds for which a call that was tried on a route goes elsewhere after a connection there could not be opened."""
@@ -153,7 +153,7 @@ class Route:
         self._taking = threading.Lock()
         self._endpoints: tuple[Endpoint, ...] = ()
         self._is_kept = False
-        name, settings, upkeep = f"{service.name}/{plan.name}", service.discovery, _asked(plan, plan.provider.upkeep)
+        name, settings, upkeep = f"{service.name}/{plan.name}", service.discovery, upkeep_of(plan)
         self.upkeep: Subscription | None = None
         """Keeps fresh what its calls need; None if they need nothing."""
         if upkeep is None:
@@ -161,9 +161,7 @@ class Route:
         else:
             self.upkeep = hub.keep(name, upkeep, settings, self._kept, store)
         try:
-            self.subscription: Subscription = hub.subscribe(
-                name, _asked(plan, plan.provider.discovery), settings, self._take, store
-            )
+            self.subscription: Subscription = hub.subscribe(name, discovery_of(plan), settings, self._take, store)
         except BaseException:
             if self.upkeep is not None:
                 self.upkeep.release()
@@ -228,6 +226,8 @@ class Route:
             wire = self.provider.wire(endpoint)
         except Exception as error:
             raise blame(self.plan, "say what calls to an endpoint look like", error) from error
+        if not isinstance(wire, Wire):  # pyright: ignore[reportUnnecessaryIsInstance] - a plug-in is not type-checked
+            raise blame_result(self.plan, "wire", wire, "a Wire")
         prefix = endpoint.base_path + wire.prefix
         headers = wire.headers + self._asks
         names = frozenset(name.lower() for name, _ in headers)
@@ -316,17 +316,3 @@ class Route:
         self.subscription.release()
         if self.upkeep is not None:
             self.upkeep.release()
-
-
-def _asked(plan: RoutePlan, make: Callable[[], _T]) -> _T:
-    """What a provider makes for a route.
-
-    Raises:
-        PluginError: It failed, with an error that is not one of ours.
-    """
-    try:
-        return make()
-    except DirectlaneError:
-        raise
-    except Exception as error:
-        raise blame(plan, "begin its discovery", error) from error

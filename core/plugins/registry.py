@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import TypeVar, cast
@@ -138,7 +138,8 @@ def _take_in(registry: Registry, plugin: object, origin: Registered) -> None:
     new_providers: dict[str, ProviderPlugin] = {}
     for record in providers:
         if not isinstance(record, ProviderPlugin):
-            raise _Unusable(f"directlane_providers must return ProviderPlugin records, not {_what(record)}")
+            hint = f"; write ProviderPlugin({record.__name__})" if isinstance(record, type) else ""
+            raise _Unusable(f"directlane_providers must return ProviderPlugin records, not {_what(record)}{hint}")
         # The bases are abstract, and only ever compared with: mypy asks for a class that can be instantiated.
         taken = registry.providers | new_providers
         model = _checked("provider", record.model, Provider, taken, origins)  # type: ignore[type-abstract]
@@ -202,7 +203,8 @@ def _check_version(plugin: object) -> None:
     except Exception as error:
         raise _Unusable(f"its directlane_hook_version cannot be read: {_story(error)}") from error
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise _Unusable(f"directlane_hook_version must be a whole number from 1, not {_what(version)}")
+        given = str(version) if isinstance(version, int) else _what(version)
+        raise _Unusable(f"directlane_hook_version must be a whole number from 1, not {given}")
     if version > HOOK_VERSION:
         raise _Unusable(
             f"it was made for hook version {version}, and this directlane has {HOOK_VERSION}: "
@@ -220,6 +222,9 @@ def _results(caller: pluggy.HookCaller) -> list[object]:
         items = list(cast("Iterable[object]", result)) if isinstance(result, Iterable) else None
     except (Exception, SystemExit) as error:
         raise _Unusable(f"{caller.name} failed: {_story(error)}") from error
+    if isinstance(result, Coroutine):
+        result.close()  # nobody will await it
+        raise _Unusable(f"{caller.name} is `async`; it must be a plain function")
     if items is None:
         raise _Unusable(f"{caller.name} must return a list, not {found}")
     return items
@@ -227,6 +232,9 @@ def _results(caller: pluggy.HookCaller) -> list[object]:
 
 def _validation_story(error: pluggy.PluginValidationError) -> str:
     message = str(error)
+    given = re.search(r"hookimpl definition: (\w+)\((.*?)\)", message)
+    if given is not None:
+        return f"{given[1]} takes no argument, and the plug-in's takes {given[2]}"
     unknown = re.match(r"unknown hook '([^']*)'", message)
     if unknown is None:
         return f"breaks the hook contract: {' '.join(message.split())}"
@@ -270,11 +278,15 @@ def _checked(
 ) -> type[_T]:
     """The model, if it may be registered under its kind."""
     given = _what(model)
+    if isinstance(model, base):
+        raise _Unusable(f"{given} is given, not the class {type(model).__name__}")
     if not (isinstance(model, type) and issubclass(model, base)):
         raise _Unusable(f"{given} is not a subclass of {base.__name__}")
     kind = cast("object", getattr(model, "kind", None))
     if not isinstance(kind, str) or not kind.isidentifier():
-        raise _Unusable(f"{what} {model.__name__} needs a class attribute `kind` that is a plain word")
+        raise _Unusable(
+            f"{what} {model.__name__} needs a class attribute that is a plain word: kind: ClassVar[str] = ..."
+        )
     missing = sorted(cast("frozenset[str]", getattr(model, "__abstractmethods__", frozenset[str]())))
     if missing:
         raise _Unusable(f"{what} {kind!r} lacks methods of the contract: {', '.join(missing)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,18 @@ class TestLists:
         assert result.exit_code == 0
         assert result.stdout.startswith("name")
         assert "capabilities" in result.stdout.partition("\n")[0]
+
+    def test_distribution_that_forgot_its_entry_point_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        facts = tmp_path / "directlane_acme-1.2.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: directlane-acme\nVersion: 1.2\n")
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        words = "! directlane-acme 1.2 is installed and brings nothing: it has no entry point of the group 'directlane'"
+        assert words in run("providers").stdout
+        (facts / "entry_points.txt").write_text("[directlane]\nacme = directlane.core.transports.plugin\n")
+        assert "brings nothing" not in run("providers").stdout
 
     def test_names_stay_in_one_piece_on_a_narrow_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "80")

@@ -190,5 +190,6 @@ def test_advice_that_fails_is_no_advice() -> None:
 def test_provider_that_fails_is_a_finding_and_not_the_end() -> None:
     found = findings_of({"provider": "broken"})
     assert found[-1].code == "list-failed"
-    assert "ZeroDivisionError" in found[-1].found
+    assert "provider 'broken' of ours 1 failed to begin its discovery: ZeroDivisionError" in found[-1].found
+    assert (found[-1].cause, found[-1].next) == ("", "report this to its author")
     assert "secret-in-a-bug" not in str(found)

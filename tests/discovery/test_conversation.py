@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -272,7 +272,18 @@ def test_poll_that_gives_no_conversation(made: object) -> None:
     def talk(context: PollContext) -> object:
         return made
 
-    assert "TypeError" in str(failure(Plugin(talk)))
+    assert f"`poll` returned {type(made).__name__}; it must be a generator" in str(failure(Plugin(talk)))
+
+
+def test_poll_that_is_async_is_told() -> None:
+    async def coroutine(context: PollContext) -> Snapshot:
+        return Snapshot()
+
+    async def generator(context: PollContext) -> AsyncGenerator[Query, object]:
+        yield Query("http://127.0.0.1/")
+
+    for talk in (coroutine, generator):
+        assert "`poll` is `async`; it must be a plain generator" in str(failure(Plugin(talk)))
 
 
 def test_plugin_that_yields_no_query() -> None:

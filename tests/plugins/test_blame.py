@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 from pydantic import PrivateAttr
@@ -28,6 +28,7 @@ from directlane import (
     Wire,
     hookimpl,
 )
+from directlane.core.interfaces import Upkeep
 from directlane.core.message import Headers
 from directlane.core.plugins.registry import Registered, Registry, load_plugins
 from directlane.emulation import Status, ThreadInstance
@@ -71,6 +72,34 @@ class Careless(Provider):
             raise LookupError(SECRET)
 
 
+class Mistaken(Careless):
+    """Returns something else where it is told to."""
+
+    kind: ClassVar[str] = "mistaken"
+
+    def discovery(self) -> Discovery:
+        return super().discovery() if self.fails != "discovery" else cast("Discovery", None)
+
+    def upkeep(self) -> Upkeep | None:
+        return cast("Upkeep", "none") if self.fails == "upkeep" else None
+
+    def wire(self, endpoint: Endpoint) -> Wire:
+        return super().wire(endpoint) if self.fails != "wire" else cast("Wire", {"headers": {}})
+
+    def classify(self, outcome: Outcome) -> Verdict:
+        return super().classify(outcome) if self.fails != "classify" else cast("Verdict", None)
+
+    def _fail(self, where: str) -> None:
+        """Nothing is raised here."""
+
+
+class AsyncByMistake(Careless):
+    kind: ClassVar[str] = "async_by_mistake"
+
+    async def discovery(self) -> Discovery:  # type: ignore[override]
+        return self._inner.discovery()
+
+
 class CarelessBalancer(Balancer):
     kind: ClassVar[str] = "careless_balancer"
 
@@ -81,7 +110,7 @@ class CarelessBalancer(Balancer):
 class Plugin:
     @hookimpl
     def directlane_providers(self) -> list[ProviderPlugin]:
-        return [ProviderPlugin(Careless)]
+        return [ProviderPlugin(Careless), ProviderPlugin(Mistaken), ProviderPlugin(AsyncByMistake)]
 
     @hookimpl
     def directlane_balancers(self) -> list[type[Balancer]]:
@@ -142,6 +171,35 @@ def test_provider_that_fails_is_named_with_its_distribution(
         assert (caught.value.plugin, caught.value.distribution) == ("careless", "directlane-acme 1.2.3")
     instance.set_fault(Status(200), times=1)
     assert client.service("good").send(b"[]").ok, "the other service goes on"
+
+
+@pytest.mark.parametrize(
+    ("fails", "what"),
+    [
+        ("discovery", "`discovery` returned NoneType, not a Discovery"),
+        ("upkeep", "`upkeep` returned str, not an Upkeep"),
+        ("wire", "`wire` returned dict, not a Wire"),
+        ("classify", "`classify` returned NoneType, not a Verdict"),
+    ],
+)
+def test_provider_that_returns_something_else_is_named(
+    client_with: Callable[..., Client], instance: ThreadInstance, fails: str, what: str
+) -> None:
+    client = client_with({"provider": "mistaken", "address": instance.url, "fails": fails})
+    instance.set_fault(Status(500), times=1)
+    with pytest.raises(DirectlaneError) as caught:
+        client.service("bad").send(b"[]")
+    assert f"provider 'mistaken' of directlane-acme 1.2.3: {what}" in str(caught.value)
+    instance.set_fault(Status(200), times=1)
+    assert client.service("good").send(b"[]").ok, "the other service goes on"
+
+
+def test_async_function_where_none_is_wanted_is_told(
+    client_with: Callable[..., Client], instance: ThreadInstance
+) -> None:
+    client = client_with({"provider": "async_by_mistake", "address": instance.url, "fails": ""})
+    with pytest.raises(PluginError, match="`discovery` is `async`; it must be a plain function"):
+        client.service("bad").send(b"[]")
 
 
 def test_balancer_that_cannot_build_is_blamed_and_not_the_provider(

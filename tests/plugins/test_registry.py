@@ -145,6 +145,12 @@ class Arguments:
         return []
 
 
+class Async:
+    @hookimpl
+    async def directlane_providers(self) -> list[ProviderPlugin]:
+        return []
+
+
 class Touchy:
     @property
     def directlane_providers(self) -> object:
@@ -189,18 +195,20 @@ def test_a_hook_may_return_an_empty_list() -> None:
         (object(), "it has no hook"),
         (None, "it has no hook"),
         (Whole, "directlane_providers failed: TypeError"),
-        (Arguments(), "breaks the hook contract: "),
+        (Arguments(), "directlane_providers takes no argument, and the plug-in's takes config"),
+        (Async(), "directlane_providers is `async`; it must be a plain function"),
+        (providers([ProviderPlugin(Acme())]), "a value of type Acme is given, not the class Acme"),  # type: ignore[arg-type]
         (providers(None), "directlane_providers must return a list, not None"),
         (providers(3), "directlane_providers must return a list, not a value of type int"),
         (providers(ProviderPlugin(Acme)), "must return a list, not a value of type ProviderPlugin"),
         (providers("acme"), "must return ProviderPlugin records, not a value of type str"),
-        (providers([Acme]), "must return ProviderPlugin records, not the class Acme"),
+        (providers([Acme]), "must return ProviderPlugin records, not the class Acme; write ProviderPlugin(Acme)"),
         (providers([ProviderPlugin(First)]), "the class First is not a subclass of Provider"),  # type: ignore[arg-type]
         (providers([ProviderPlugin(Abstract)]), "provider 'abstract' lacks methods of the contract: discovery"),  # type: ignore[type-abstract]
         (providers([ProviderPlugin(Factless)]), "provider 'factless' needs a class attribute `facts`"),
         (providers([ProviderPlugin(Greedy)]), "provider 'greedy' uses field names that belong to the route: weight"),
-        (providers([ProviderPlugin(Kindless)]), "provider Kindless needs a class attribute `kind`"),
-        (providers([ProviderPlugin(Spaced)]), "provider Spaced needs a class attribute `kind`"),
+        (providers([ProviderPlugin(Kindless)]), "provider Kindless needs a class attribute that is a plain word: kind"),
+        (providers([ProviderPlugin(Spaced)]), "provider Spaced needs a class attribute that is a plain word: kind"),
         (providers([ProviderPlugin(Shouter)]), "provider 'shouter' needs `capabilities` that is a frozenset of words"),
         (Listed(), "balancer 'lister' needs `capabilities` that is a frozenset of words, not a value of type list"),
         (providers([ProviderPlugin(Acme)] * 2), "provider 'acme' is already brought by this plug-in"),
@@ -244,7 +252,7 @@ def test_a_plugin_may_say_its_hook_version() -> None:
             HOOK_VERSION + 1,
             f"it was made for hook version {HOOK_VERSION + 1}, and this directlane has {HOOK_VERSION}: ",
         ),
-        (0, "directlane_hook_version must be a whole number from 1"),
+        (0, "directlane_hook_version must be a whole number from 1, not 0"),
         ("1", "directlane_hook_version must be a whole number from 1, not a value of type str"),
         (True, "directlane_hook_version must be a whole number from 1"),
     ],
