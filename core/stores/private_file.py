@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..interfaces.store import StoreRefused
 
-__all__ = ["default_folder", "make_private", "same_file"]
+__all__ = ["default_folder", "identities", "make_private"]
+
+_BESIDE = ("-wal", "-shm")
+"""SQLite keeps its write-ahead log beside the file, and what processes share about it."""
+
+_LOCK_LIMIT = 1.0
 
 
 def default_folder(environment: Mapping[str, str]) -> Path:
@@ -41,25 +48,49 @@ def make_private(path: Path) -> tuple[int, int]:
     return file.st_dev, file.st_ino
 
 
-def same_file(path: Path, known: tuple[int, int]) -> bool:
-    """Whether the file that was there is there still: one that was deleted goes on to work for who has it open."""
+def identities(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """What tells the file, its log, and what is shared about it from others at their places; None for one that is gone.
+
+    A file that was deleted goes on to work for who has it open.
+    """
+    return tuple(_identity(f"{path}{ending}") for ending in ("", *_BESIDE))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
     try:
-        now = path.lstat()
+        found = os.lstat(path)
     except OSError:
-        return False
-    return (now.st_dev, now.st_ino) == known
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make(path: Path) -> None:
-    """An empty file, there at once with its rights; another process may be quicker."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    """An empty file, there at once with its rights, and without what a deleted one left beside it."""
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+        _lock(folder)  # nobody may have the new file open while the rest of the old one goes
+        if path.is_symlink() or path.exists():
+            return
+        for ending in _BESIDE:
+            Path(f"{path}{ending}").unlink(missing_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        draft.rename(path)
     finally:
-        draft.unlink()
+        os.close(folder)  # and with it the lock
+
+
+def _lock(folder: int) -> None:
+    """Waits for other processes, which need it for some microseconds; not for one that stands still."""
+    ends_at = time.monotonic() + _LOCK_LIMIT
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > ends_at:
+                raise
+        time.sleep(0.001)
 
 
 def _check(path: Path, found: os.stat_result, *, is_right: bool, kind: str, forbidden: int) -> None:

@@ -24,7 +24,7 @@ from ..forks import on_fork
 from ..interfaces.discovery import RateBudget
 from ..interfaces.store import Lease, Permit, Saved, Store, StoreRefused, StoreUnavailable
 from .host_clock import HostClock, StoreClock
-from .private_file import default_folder, make_private, same_file
+from .private_file import default_folder, identities, make_private
 from .rules import check_data, check_duration, check_names, merged, wait_for
 from .sqlite_file import FOLD_AT, FOLD_SOON, open_file
 
@@ -65,7 +65,7 @@ class SqliteStore(Store):
         self.path = path
         self._clock = clock if clock is not None else HostClock()
         self._connection: sqlite3.Connection | None = None
-        self._file = (0, 0)
+        self._files: tuple[tuple[int, int] | None, ...] = ()
         self._epoch = ""
         self._lock = threading.Lock()
         self._of_parent: list[sqlite3.Connection] = []
@@ -272,15 +272,23 @@ class SqliteStore(Store):
         return StoreRefused(f"{self.path} is damaged, or not ours: {error}. Next: delete it")
 
     def _ready(self) -> sqlite3.Connection:
-        if self._connection is not None and not same_file(self.path, self._file):
-            self._drop()
+        if self._connection is not None:
+            found = identities(self.path)
+            if found != self._files:
+                if found[0] == self._files[0]:
+                    # Its log is gone, as cleaners of temporary files do it. Who opens the file now does not meet those
+                    # who have it open. So all begin with a new one.
+                    self.path.unlink(missing_ok=True)
+                self._drop()
         if self._connection is None:
             self._connection = self._opened()
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:
-        self._file = make_private(self.path)
+        file = make_private(self.path)
         connection, self._epoch = open_file(self.path, self._clock, self._epoch)
+        # The log is there only now. The file may be another one by now: so it counts as what it was before.
+        self._files = (file, *identities(self.path)[1:])
         return connection
 
     def _drop(self) -> None:

@@ -190,6 +190,43 @@ def test_two_processes_that_lose_their_file_meet_in_the_new_one(path: Path, cloc
     two.close()
 
 
+@pytest.mark.parametrize("gone", [["-shm"], ["-wal"], ["-wal", "-shm"]])
+def test_file_that_lost_its_log_is_made_anew_for_all_of_its_processes(path: Path, gone: list[str]) -> None:
+    script = """
+    import sys
+    from pathlib import Path
+    from directlane.core.interfaces.discovery import RateBudget
+    from directlane.core.interfaces.store import Permit
+    from directlane.core.stores.sqlite_store import SqliteStore
+    store = SqliteStore(Path(sys.argv[1]))
+    for line in sys.stdin:
+        print(isinstance(store.take([RateBudget("user", 2, 600.0)], 5), Permit), flush=True)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(script), str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+
+        def other_takes() -> str:
+            assert other.stdin is not None
+            assert other.stdout is not None
+            other.stdin.write("take\n")
+            other.stdin.flush()
+            return other.stdout.readline().strip()
+
+        store = SqliteStore(path)
+        assert isinstance(store.take([RateBudget("user", 2, 600.0)], 5), Permit)
+        assert other_takes() == "True"
+        for ending in gone:
+            Path(f"{path}{ending}").unlink()
+        assert isinstance(store.take([RateBudget("user", 2, 600.0)], 5), float), "nobody knows what was spent"
+        assert other_takes() == "False"
+        assert isinstance(store.lease("q", "a", 600), Lease), "it works"
+        store.close()
+        other.stdin.close()
+    assert other.returncode == 0
+
+
 def test_lease_of_the_old_file_publishes_nothing_in_the_new_one(store: SqliteStore, path: Path) -> None:
     old = saved_list(store)
     path.unlink()
