@@ -99,10 +99,11 @@ class SharedBudgetKeeper:
         if not self.last:
             return
         # Which of several limits it was, nobody says: the tightest is it most likely.
-        name = throttle_name(min(self.last, key=lambda one: one.limit / one.window).name)
+        tightest = min(self.last, key=lambda one: one.limit / one.window)
+        name = throttle_name(tightest.name)
         with suppress(StoreUnavailable):
             before = await self._link.ask(lambda store: store.read(name))
-            for_seconds = throttled_for(error.retry_after, before, interval)
+            for_seconds = throttled_for(error.retry_after, before, interval, tightest.window)
             await self._link.announce(name, f"{for_seconds:.3f}".encode())
 
     def _sent(self, budgets: tuple[RateBudget, ...]) -> None:
@@ -194,13 +195,15 @@ def throttle_name(budget: str) -> str:
     return f"throttle/{hashlib.sha256(budget.encode()).hexdigest()[:32]}"
 
 
-def throttled_for(told: float | None, before: Saved | None, interval: float) -> float:
+def throttled_for(told: float | None, before: Saved | None, interval: float, window: float) -> float:
     """For how many seconds all are to leave a control plane alone that says that it is asked too often.
 
     Args:
-        told: What it asks for; None if it does not say. Then the time doubles, if the last time is not long over.
+        told: What it asks for; None if it does not say. Then the time doubles, if the last time is not long over, up to
+            two windows: who spends the limit besides us goes on, and a longer wait would only make our lists older.
         before: What was said the last time.
         interval: The configured time between two questions: never less.
+        window: Of the limit, in seconds.
     """
     if told is not None:
         return min(max(told, interval), LONGEST_THROTTLE)
@@ -209,7 +212,7 @@ def throttled_for(told: float | None, before: Saved | None, interval: float) -> 
         with suppress(ValueError):
             last = float(before.data)
             last = last if before.age < 3 * last else 0.0
-    return min(max(2 * last, 2 * interval), LONGEST_THROTTLE)
+    return min(max(2 * last, 2 * interval), max(2 * window, 2 * interval), LONGEST_THROTTLE)
 
 
 def stored_name(name: str) -> str:

@@ -30,7 +30,7 @@ from directlane.core.discovery.hub import DiscoveryHub, process_hub
 from directlane.core.stores.sqlite_store import SqliteStore
 url, store = sys.argv[1], SqliteStore(Path(sys.argv[2]))
 hub = process_hub()
-share = hub.subscribe("svc", Ask(url), quick(interval=0.2), Told(), store)
+share = hub.subscribe("svc", Ask(url), quick(interval=0.2, timeout=10.0), Told(), store)
 assert share.wait_ready(30)
 """
 
@@ -80,7 +80,7 @@ def test_child_of_a_fork_is_somebody_else_and_reads_what_the_parent_publishes(
     if child == 0:
         try:
             assert hub._links == {}
-            other = hub.subscribe("svc", Ask(url), quick(interval=0.2), Told(), store)
+            other = hub.subscribe("svc", Ask(url), quick(interval=0.2, timeout=10.0), Told(), store)
             assert other.wait_ready(10)
             assert {link.holder for link in hub._links.values()}.isdisjoint(mine)
             assert other.wait_served(other.ask_soon(), 10)
