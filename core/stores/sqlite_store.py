@@ -247,7 +247,7 @@ class SqliteStore(Store):
                 raise self._trouble(error) from error
             except OSError as error:
                 self._drop()
-                raise StoreUnavailable(f"{self.path}: {error.strerror or type(error).__name__}") from error
+                raise StoreUnavailable(f"{self.path}: {_reason(error)}") from error
             except BaseException:
                 self._drop()  # an open transaction ends with its connection
                 raise
@@ -295,6 +295,13 @@ class SqliteStore(Store):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _reason(error: OSError) -> str:
+    said = error.strerror or type(error).__name__
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return f"{said}. Next: look at the folder it stands in, and at XDG_RUNTIME_DIR; or choose another path"
+    return said
 
 
 def _digest(data: bytes) -> str:

@@ -235,7 +235,7 @@ def test_lease_of_the_old_file_publishes_nothing_in_the_new_one(store: SqliteSto
 
 
 def test_place_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match=r"no/folder/store.sqlite: No such file"):
+    with pytest.raises(StoreUnavailable, match=r"no/folder/store.sqlite: No such file.*Next: look at the folder"):
         SqliteStore(tmp_path / "no" / "folder" / "store.sqlite").read("q")
 
 
