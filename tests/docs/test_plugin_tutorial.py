@@ -18,7 +18,7 @@ from plugin_lab import environment_with, install
 
 PAGE = DOCS / "tutorial" / "write-a-plugin.md"
 _END = "--- end of a command ---"
-_TIME = re.compile(r"\bin \d+\.\d+s\b")
+_TIME = re.compile(r"\bin \d+\.\d+s\b( \(\d+:\d\d:\d\d\))?")  # the second form is there from a minute on
 _COUNT = re.compile(r"\b\d+ (passed|skipped)\b")
 """The kit gets more rules; how many there are is not what the page teaches."""
 
