@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -29,4 +30,7 @@ def watch(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.DEBUG, logger="directlane")
     yield
     assert SECRET not in caplog.text
+    for thread in threading.enumerate():
+        if thread.name == "directlane-lookup":
+            thread.join(10)  # nobody waits for it at a close, and it ends by itself
     assert hub_threads() == []
