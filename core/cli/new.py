@@ -32,9 +32,11 @@ Examples:
 """
 
 
-@click.group(help=_HELP, short_help="Begin a plug-in of your own.")
-def new() -> None:
-    pass
+@click.group(help=_HELP, short_help="Begin a plug-in of your own.", invoke_without_command=True)
+@click.pass_context
+def new(ctx: click.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 @new.command(help=_PROVIDER_HELP, short_help="Write the distribution of a new provider.")

@@ -22,6 +22,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_without_a_word_more_it_says_what_it_can_do() -> None:
+    result = run("new")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "  provider  Write the distribution of a new provider." in result.stdout
+
+
 def test_it_writes_into_a_folder_of_the_name_of_the_distribution_and_says_what_comes_next() -> None:
     result = run("new", "provider", "my_cloud")
     assert result.exit_code == 0, result.output
