@@ -183,6 +183,18 @@ class Store(ABC):
     def cancel(self, permit: Permit) -> None:
         """The query was never sent: it does not count."""
 
+    def spent(self, budget: RateBudget) -> int | None:
+        """How many queries count in the window of a budget now, for people to see. Changes nothing.
+
+        Those under way count too. A store that lost its memory says the whole limit for one window: nobody may ask.
+
+        Returns:
+            How many; may be more than the limit, where processes know it by different numbers. None, as here: this
+            store does not say.
+        """
+        del budget
+        return None
+
     @abstractmethod
     def publish(self, lease: Lease, data: bytes) -> bool:
         """Save data under the name of the lease, if nobody got a newer lease of it and it was not released.

@@ -130,6 +130,12 @@ class MemoryStore(Store):
             for name in permit.budgets:
                 self._spent.setdefault(name, _Spent()).ends.pop(permit.id, None)
 
+    def spent(self, budget: RateBudget) -> int:
+        check_names(budget.name)
+        with self._lock:
+            known, now = self._spent.get(budget.name), self._now()
+            return 0 if known is None else sum(end + budget.window > now for end in known.ends.values())
+
     def publish(self, lease: Lease, data: bytes) -> bool:
         check_data(data)
         with self._lock:

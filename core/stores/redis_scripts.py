@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-__all__ = ["ATTEND", "CANCEL", "LEASE", "PUBLISH", "READ", "RELEASE", "SETTLE", "TAKE", "Script"]
+__all__ = ["ATTEND", "CANCEL", "LEASE", "PUBLISH", "READ", "RELEASE", "SETTLE", "SPENT", "TAKE", "Script"]
 
 _KEPT_MS = 30 * 86400 * 1000
 """Lists, fences and the epoch are forgotten after so long without use."""
@@ -184,6 +184,15 @@ for which = 1, (#KEYS - 1) / 2 do
   redis.call('ZREM', KEYS[2 * which], ARGV[4])
 end
 return {epoch, 'done'}
+""")
+
+# KEYS: 2 what was spent. ARGV: 4 the window.
+SPENT = Script("""
+local since = now - tonumber(ARGV[4])
+if tonumber(redis.call('HGET', KEYS[1], 'lost') or 0) > since then
+  return {epoch, 'lost'}
+end
+return {epoch, 'counted', text(redis.call('ZCOUNT', KEYS[2], '(' .. text(since), '+inf'))}
 """)
 
 # KEYS: 2 the lease, 3 the list. ARGV: 4 holder, 5 fence, 6 version, 7 data.

@@ -16,7 +16,7 @@ from ..forks import on_fork
 from ..interfaces.discovery import RateBudget
 from ..interfaces.store import Lease, Permit, Saved, Store
 from .redis_place import RedisPlace
-from .redis_scripts import ATTEND, CANCEL, LEASE, PUBLISH, READ, RELEASE, SETTLE, TAKE, Script
+from .redis_scripts import ATTEND, CANCEL, LEASE, PUBLISH, READ, RELEASE, SETTLE, SPENT, TAKE, Script
 from .rules import check_data, check_duration, check_names, merged
 
 if TYPE_CHECKING:
@@ -108,6 +108,11 @@ class RedisStore(Store):
 
     def cancel(self, permit: Permit) -> None:
         self._run(CANCEL, self._budget_keys(permit), permit.id)
+
+    def spent(self, budget: RateBudget) -> int:
+        check_names(budget.name)
+        word, *rest = self._run(SPENT, [self.place.key("spent", budget.name)], _micros(budget.window))
+        return budget.limit if word == b"lost" else int(rest[0])
 
     def publish(self, lease: Lease, data: bytes) -> bool:
         check_data(data)

@@ -189,6 +189,19 @@ class SqliteStore(Store):
 
         self._change(work)
 
+    def spent(self, budget: RateBudget) -> int:
+        check_names(budget.name)
+
+        def work(db: sqlite3.Connection) -> int:
+            since = self._clock.now() - budget.window
+            (lost_at,) = db.execute("SELECT lost_at FROM file").fetchone()
+            if lost_at is not None and lost_at > since:  # as if all of it had been spent then
+                return budget.limit
+            counted = db.execute("SELECT count(*) FROM spent WHERE budget = ? AND ends > ?", (budget.name, since))
+            return int(counted.fetchone()[0])
+
+        return self._with_file(work)
+
     def publish(self, lease: Lease, data: bytes) -> bool:
         check_data(data)
 

@@ -202,6 +202,24 @@ class StoreContract:
         clock.move(10)
         assert store.take((USER, short), 5) == pytest.approx(40), "the longer window remembers what the shorter forgot"
 
+    def test_what_was_spent_is_told_and_nothing_is_changed(self, store: Store, clock: ManualClock) -> None:
+        """`spent` counts what is under way and what is in the window. It may say None; then nobody is told."""
+        if store.spent(USER) is None:
+            return
+        counts = [store.spent(USER)]
+        permit = taken(store, USER, hold=30)
+        counts.append(store.spent(USER))
+        store.settle(permit)
+        store.cancel(taken(store, USER))
+        counts.append(store.spent(USER))
+        clock.move(59.9)
+        counts.append(store.spent(USER))
+        clock.move(0.1)
+        counts.append(store.spent(USER))
+        assert counts == [0, 1, 1, 1, 0]
+        taken(store, USER)
+        taken(store, USER)
+
     def test_no_budget_is_always_free(self, store: Store) -> None:
         """A provider without limits gets a permit at once."""
         assert taken(store).budgets == ()

@@ -143,9 +143,11 @@ def test_server_that_lost_its_memory_lets_no_query_go_for_one_window(
     again = store.lease("q", "a", 600)
     assert isinstance(again, Lease)
     assert again.fence > lease.fence
+    assert store.spent(USER) == USER.limit
     clock.move(64)
     assert store.take([USER], 5) == pytest.approx(1)
     clock.move(1)
+    assert store.spent(USER) == 0
     assert isinstance(store.take([USER], 5), Permit)
     store.close()
 

@@ -175,7 +175,9 @@ def test_deleted_file_is_noticed_and_no_query_goes_for_one_window(
     path.parent.rmdir()
     assert store.read("q") is None, "made anew"
     assert store.take((USER,), 5) == pytest.approx(65), "one may have been under way"
+    assert store.spent(USER) == USER.limit
     clock.move(65)
+    assert store.spent(USER) == 0
     assert isinstance(store.take((USER,), 5), Permit)
 
 

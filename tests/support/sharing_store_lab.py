@@ -112,6 +112,9 @@ class ServerView(Store):
     def cancel(self, permit: Permit) -> None:
         self._server.met(self, "cancel").cancel(permit)
 
+    def spent(self, budget: RateBudget) -> int | None:
+        return self._server.met(self, "spent").spent(budget)
+
     def publish(self, lease: Lease, data: bytes) -> bool:
         return self._server.met(self, "publish").publish(lease, data)
 

@@ -55,7 +55,14 @@ class PublishesAnyWord(MemoryStore):
         return True
 
 
-STORES = [NewFenceOnRenewal, LetsEverybodyGo, ForgetsToCancel, PublishesAnyWord]
+class CountsForEver(MemoryStore):
+    rule = "test_what_was_spent_is_told_and_nothing_is_changed"
+
+    def spent(self, budget: RateBudget) -> int:
+        return super().spent(replace(budget, window=1e9))
+
+
+STORES = [NewFenceOnRenewal, LetsEverybodyGo, ForgetsToCancel, PublishesAnyWord, CountsForEver]
 
 
 @pytest.mark.parametrize("mutant", STORES, ids=lambda mutant: mutant.__name__)
