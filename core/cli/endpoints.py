@@ -10,6 +10,7 @@ import click
 from rich.text import Text
 
 from ..client import Client, Service
+from ..discovery.who_asks import WhoAsked
 from ..dispatch.route import Route
 from ..fields import format_duration
 from ..pool.pool import EndpointView
@@ -107,6 +108,32 @@ def _source(route: Route) -> str | None:
     return source if isinstance(source, str) else None
 
 
+def _shared(route: Route, now: float) -> dict[str, object] | None:
+    """Who asked for the list, if processes share it."""
+    asked = route.asked
+    if asked is None:
+        return None
+    return {
+        "store": asked.store,
+        "asked_by": asked.who or None,
+        "is_this_process": asked.is_own,
+        "asked_ago_s": max(0.0, now - asked.at),
+        "asks_for_s": None if asked.since is None else max(0.0, now - asked.since),
+    }
+
+
+def _sharing(asked: WhoAsked, now: float, *, has_list: bool) -> str:
+    """The same for people."""
+    if asked.since is None:
+        return f"this process asks for itself: the store {asked.store} does not answer"
+    since = format_duration(max(1, round(asked.at - asked.since)))
+    if asked.is_own:
+        return f"this process asks, for all that share {asked.store}"
+    ago = format_duration(max(1, round(now - asked.at)))
+    came = f"the list came through {asked.store}" if has_list else f"heard through {asked.store}"
+    return f"{came}: {asked.name} asked {ago} ago, and had been the one to ask for {since}"
+
+
 def _warnings(route: Route) -> tuple[str, ...]:
     beliefs = [route.belief] if route.upkeep is None else [route.belief, route.upkeep.belief]
     return tuple(text for belief in beliefs if belief.snapshot is not None for text in belief.snapshot.warnings)
@@ -135,6 +162,7 @@ def _facts(service: Service) -> dict[str, object]:
                 "discovery_questions": route.belief.questions,
                 "discovery_failures": route.belief.failures,
                 "list_source": _source(route),
+                "shared": _shared(route, time.monotonic()),
                 "warnings": _warnings(route),
                 "last_error": _problem(route),
             }
@@ -213,6 +241,9 @@ def _show(services: list[Service]) -> None:
             source, problem = _source(route), _problem(route)
             if source is not None:
                 out.print(Text.assemble(("! ", "bold yellow"), f"{route.name}: the list comes from the {source}"))
+            if route.asked is not None:
+                sharing = _sharing(route.asked, time.monotonic(), has_list=bool(route.belief.endpoints))
+                out.print(Text.assemble(("· ", "bold cyan"), f"{route.name}: {sharing}"), soft_wrap=True)
             for warning in _warnings(route):
                 out.print(Text.assemble(("! ", "bold yellow"), f"{route.name}: {warning}"), soft_wrap=True)
             if problem is not None:

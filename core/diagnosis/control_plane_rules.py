@@ -291,7 +291,13 @@ def clock(skew: float, host: str) -> Finding:
 
 
 def budget_kept(
-    budget: RateBudget, questions: int, interval: float, *, is_shared: bool, processes: int | None
+    budget: RateBudget,
+    questions: int,
+    interval: float,
+    *,
+    is_shared: bool,
+    processes: int | None,
+    spent: int | None = None,
 ) -> Finding:
     """For how many processes a rate limit lasts.
 
@@ -301,6 +307,7 @@ def budget_kept(
         interval: Seconds between two conversations.
         is_shared: Whether there is a store.
         processes: How many processes share it now, without us; None if that is not known.
+        spent: How many queries count in its window now, as the store says; None if it does not.
     """
     per_window = max(1.0, budget.window / interval) * questions
     enough = int(budget.limit / per_window)
@@ -311,7 +318,8 @@ def budget_kept(
     if is_shared:
         words = "1 other process shares it" if processes == 1 else f"{processes} other processes share it"
         among = f"; {words}" if processes is not None else ""
-        return Finding(Level.OK, "budget", "budget-shared", budget.name, found + among)
+        used = f"; {spent} of {budget.limit} are used now" if spent is not None else ""
+        return Finding(Level.OK, "budget", "budget-shared", budget.name, found + among + used)
     if enough >= _SCARCE:
         return Finding(Level.OK, "budget", "budget-ample", budget.name, f"{found}: enough for {enough} processes")
     lasts = f"enough for {enough} process{'es' * (enough != 1)}" if enough else "not enough for one process"

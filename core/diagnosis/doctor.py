@@ -18,9 +18,11 @@ from ..discovery.asking import Asker
 from ..discovery.belief import Belief, after_answer
 from ..discovery.conversation import plugin_failure
 from ..discovery.local import LocalRunner
+from ..discovery.subscription import fixed_belief
 from ..dispatch.asked import discovery_of, upkeep_of
 from ..endpoint import Endpoint, Snapshot
 from ..errors import ConfigError, DiscoveryError, Phase, PluginError, TransportError
+from ..interfaces.discovery import Discovery
 from ..interfaces.finding import Finding, Level
 from ..interfaces.transport import Timeouts
 from ..os_reason import os_reason
@@ -31,6 +33,7 @@ from .failures import Failure, failure_of
 from .instance_rules import broke_off, instance_answered, is_open, no_connection, not_all
 from .look_control_plane import CarefulKeeper, Heard, ask
 from .look_network import certificate_names, end_of_handshake, get, knock
+from .look_sharing import look_at_sharing, spent_of
 from .look_store import look_at_store, processes_of
 
 __all__ = ["MOST_INSTANCES", "examine", "of_bad_config", "of_config"]
@@ -91,7 +94,8 @@ def examine(config: Config, services: Sequence[str], *, clock: Clock = SYSTEM_CL
 
 
 async def _routes(config: Config, plans: Iterable[ServicePlan], clock: Clock) -> list[Finding]:
-    tools = _Tools(config, clock, await asyncio.to_thread(httpx.create_ssl_context, trust_env=False))
+    tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+    tools = _Tools(config, clock, tls, await asyncio.to_thread(processes_of, config.store))
     findings: list[Finding] = []
     # One after the other: routes of one user share its budget, and the same question is asked once.
     for plan in plans:
@@ -106,6 +110,8 @@ class _Tools:
     config: Config
     clock: Clock
     tls: ssl.SSLContext
+    processes: int | None
+    """How many share the store, without us. Asked once: a second look would count the first one."""
     heard: dict[Hashable, tuple[Heard, CarefulKeeper]] = field(
         default_factory=dict[Hashable, tuple[Heard, CarefulKeeper]]
     )
@@ -125,6 +131,7 @@ async def _route(tools: _Tools, plan: ServicePlan, route: RoutePlan) -> list[Fin
                 findings.append(discovery_failed("credential", heard.result))
         heard, keeper = await _hear(tools, plan, discovery.identity, discovery)
         findings += _said(tools, heard)
+        findings += await _sharing(tools, plan, discovery)
         endpoints: tuple[Endpoint, ...] = ()
         if isinstance(heard.result, DiscoveryError):
             findings.append(discovery_failed("list", heard.result))
@@ -163,6 +170,13 @@ async def _hear(tools: _Tools, plan: ServicePlan, identity: Hashable, source: ob
     return heard, keeper
 
 
+async def _sharing(tools: _Tools, plan: ServicePlan, discovery: Discovery) -> list[Finding]:
+    store = tools.config.store
+    if store is None or fixed_belief(discovery, plan.discovery, tools.clock) is not None:
+        return []  # what never changes is asked by nobody
+    return await asyncio.to_thread(look_at_sharing, store, discovery, plan.discovery, tools.processes)
+
+
 def _said(tools: _Tools, heard: Heard) -> list[Finding]:
     new = {host: skew for host, skew in heard.skews.items() if host not in tools.clocks}
     tools.clocks |= new.keys()
@@ -172,14 +186,14 @@ def _said(tools: _Tools, heard: Heard) -> list[Finding]:
 def _budgets(tools: _Tools, plan: ServicePlan, route: RoutePlan, keeper: CarefulKeeper) -> list[Finding]:
     """Of the limits that each round spends from; a login, which has one of its own, is rare."""
     store, declared = tools.config.store, {budget.name for budget in route.provider.budgets()}
-    processes = processes_of(store) if keeper.spent else None
     return [
         budget_kept(
             budget,
             keeper.spent.count(budget),
             plan.discovery.interval,
             is_shared=store is not None,
-            processes=processes,
+            processes=tools.processes,
+            spent=spent_of(store, budget),
         )
         for budget in dict.fromkeys(keeper.spent)
         if not declared or budget.name in declared

@@ -22,7 +22,7 @@ from .link import StoreLink
 from .local import LocalRunner
 from .logins import Logins
 from .poller import Poller
-from .shared_polling import run_shared
+from .sharing import run_shared
 
 __all__ = ["HubThread"]
 

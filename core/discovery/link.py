@@ -25,6 +25,7 @@ from ..interfaces.store import Lease, Permit, Store, StoreUnavailable
 from .alone import AloneLedger
 from .saved_list import question_name
 from .store_worker import Blocking, StoreWorker
+from .who_asks import this_process
 
 __all__ = ["FLEET", "HOLD_MARGIN", "Place", "Signal", "StoreLink"]
 
@@ -101,6 +102,8 @@ class StoreLink:
         self.clock = clock
         self.holder: str = secrets.token_hex(8)
         """Who this process is in the store. A child process has a link of its own, and so another name."""
+        self.who: str = this_process()
+        """The same for people."""
         self.trouble: StoreUnavailable | None = None
         """Why the store does not answer; None while it does."""
         self._tried_at = -math.inf

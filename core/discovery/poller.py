@@ -30,6 +30,7 @@ from .link import StoreLink
 from .local import LocalRunner
 from .logins import Logins
 from .shared_budget import Superseded
+from .who_asks import WhoAsked
 from .wishes import Wishes
 
 __all__ = ["EARLY", "Listener", "Poller", "Take", "tell"]
@@ -109,6 +110,8 @@ class Poller:
         self._watched = 0.0
         self._wanted = self._begun = self._served = 0
         self._is_over = False
+        self.asked: WhoAsked | None = None
+        """Who asked last, of those that share the question; None if nobody is known, or it is not shared."""
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from .saved_list import SavedListUnreadable
 __all__ = ["Publication", "pack", "unpack"]
 
 _LONGEST_TEXT = 500
+_LONGEST_NAME = 200
+"""Characters. What is longer, or would change a terminal, is not shown to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Publication:
         by: Who asked: the name of its process's share, as its leases have it.
         led: Seconds for which it has been the one who asks, when this was published.
         gives_up: Whether it gives the lease back now, so that another one tries.
+        who: Who asked, for people: host and process. Empty: an older version, which does not say.
     """
 
     body: bytes
@@ -43,6 +46,7 @@ class Publication:
     by: str = ""
     led: float = 0.0
     gives_up: bool = False
+    who: str = ""
 
 
 def pack(publication: Publication) -> bytes:
@@ -67,8 +71,8 @@ def unpack(data: bytes) -> Publication:
     table = cast("dict[str, object]", head)
     if table.get("body") != len(body):
         raise SavedListUnreadable("what was published is not complete")
-    error, by = table.get("error"), table.get("by", "")
-    if not isinstance(error, str) or not isinstance(by, str):
+    error, by, who = table.get("error"), table.get("by", ""), table.get("who", "")
+    if not isinstance(error, str) or not isinstance(by, str) or not isinstance(who, str):
         raise SavedListUnreadable("what was published has a field of the wrong type")
     return Publication(
         body,
@@ -80,6 +84,7 @@ def unpack(data: bytes) -> Publication:
         by=by,
         led=_length(table, "led") if "led" in table else 0.0,
         gives_up=table.get("gives_up") is True,
+        who=who if who.isprintable() and len(who) <= _LONGEST_NAME else "",
     )
 
 

@@ -10,27 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import ssl
-from collections.abc import Hashable
 from contextlib import suppress
 from functools import partial
 from random import Random
 
 from ..clock import Clock
-from ..config.model import DiscoverySettings
 from ..endpoint import Snapshot
 from ..errors import DiscoveryError, DiscoveryThrottled
-from ..interfaces.discovery import Discovery
-from ..interfaces.sharing import HasCredential, MayBeLocal
 from ..interfaces.store import Lease, Saved, StoreUnavailable
 from .asking import Asker
 from .belief import Belief
 from .handover import STEP_BACK, HandOver
 from .hearing import Hearing
 from .link import Signal, StoreLink
-from .local import LocalRunner
-from .logins import Logins
-from .pace import Pace
 from .poller import Poller
 from .publication import Publication, pack, unpack
 from .saved_list import SavedListUnreadable, pack_list
@@ -38,50 +30,19 @@ from .shared_budget import SharedBudgetKeeper, Superseded, stored_name
 from .shared_credential import SharedCredential
 from .shared_question import LEASE, Chore, Role, SharedQuestion
 from .shared_wishes import SharedWishes
+from .turn import Turn
+from .who_asks import AskerLog, WhoAsked
 from .wishes import Wishes
 
-__all__ = ["SharedPolling", "run_shared", "shared_identity"]
+__all__ = ["SharedPolling"]
 
 _log = logging.getLogger("directlane.discovery")
-
-_QUICK_RETRIES = 3
-"""Failures without any list after which the question keeps to its turn like all others."""
 
 _SPREAD = 0.25
 """Seconds over which those spread out who wait for a lease to end."""
 
 _ATTENDING = 8.0
 _SLOW_START = 5.0
-
-
-async def run_shared(
-    poller: Poller, link: StoreLink, tls: ssl.SSLContext, local: LocalRunner, random: Random, logins: Logins
-) -> None:
-    """Ask the poller's question together with all processes that share the store, until that is hopeless.
-
-    A question that has no name, or whose answer is true for this machine only, is asked by each for itself; its rate
-    limits are shared all the same.
-    """
-    discovery = poller.discovery
-    is_local = isinstance(discovery, MayBeLocal) and discovery.is_local
-    credential: Hashable | None = discovery.credential if isinstance(discovery, HasCredential) else None
-    loop = asyncio.get_running_loop()
-    identity = shared_identity(discovery, poller.settings)
-    name = None if is_local else await loop.run_in_executor(None, link.name_of, identity)
-    secret = None
-    if credential is not None:
-        secret = await loop.run_in_executor(None, link.name_of, ("credential", credential))
-    polling = SharedPolling(poller, link, name, secret, random)
-    asker = Asker(discovery.identity, tls, polling.keeper, local, poller.settings.timeout, logins)
-    try:
-        await polling.run(asker)
-    finally:
-        await asker.close()
-
-
-def shared_identity(discovery: Discovery, settings: DiscoverySettings) -> Hashable:
-    """What all must agree in who share the answers of one question: also which addresses they let in."""
-    return discovery.identity, tuple(map(str, settings.allow_networks))
 
 
 class SharedPolling:
@@ -110,7 +71,7 @@ class SharedPolling:
         self._credential: SharedCredential | None = None
         if credential is not None:
             self._credential = SharedCredential(link, credential, self._holder, self._may_ask)
-        self._pace = Pace()
+        self._turn = Turn(poller, self._clock, random)
         self._changed = Signal()  # of this question only: a process may have hundreds
         self._wishes = Wishes(self._changed.fire)
         self._hearing = Hearing(poller, str(link.store))
@@ -118,13 +79,11 @@ class SharedPolling:
         self._leads_since = 0.0
         self._lease: Lease | None = None
         self._began = -math.inf
-        self._sharing: dict[str, int] = {}
         self._version = ""
         self._unreadable = ""
-        self._changed_at = -math.inf
-        self._gap = self._delay = 0.0
         self._wished_at = -math.inf
         self._shared_wishes = SharedWishes(link, self._name)
+        self._asker_log = AskerLog(poller.name)
 
     async def run(self, asker: Asker) -> None:
         """Ask, or hear, until that is hopeless; ends by cancellation."""
@@ -211,11 +170,9 @@ class SharedPolling:
                 if renew is not None:
                     self._poller.ask_soon(reauthenticate=renew)
             case Chore.COUNT:
-                names = tuple(map(stored_name, self._pace.budgets))
+                names = tuple(map(stored_name, self._turn.budgets))
                 counts = await link.ask(lambda store: [store.attend(name, self._name, _ATTENDING) for name in names])
-                sharing = dict(zip(self._pace.budgets, counts, strict=False))
-                if sharing != self._sharing:
-                    self._sharing = sharing
+                if self._turn.shared_among(counts):
                     self._plan()
                     self._changed.fire()
         might_ask = self.question.may_ask
@@ -226,7 +183,7 @@ class SharedPolling:
     def _leads_or_not(self) -> None:
         if self.question.lease is None:
             return
-        _log.debug("%s: this process asks now, for all that share %s", self._poller.name, self._link.store)
+        _log.debug("%s: this process has the lease, through %s", self._poller.name, self._link.store)
         self._leads_since = self._clock.monotonic()
         if self._hand_over.leads():
             self._poller.ask_soon()
@@ -241,7 +198,7 @@ class SharedPolling:
     async def _wish(self) -> None:
         """Tell the leader that somebody here wants to know soon."""
         poller, now = self._poller, self._clock.monotonic()
-        if not poller.is_wanted or now < max(self.question.asked_at, self._wished_at) + self._gap:
+        if not poller.is_wanted or now < max(self.question.asked_at, self._wished_at) + self._turn.gap:
             return
         if await self._shared_wishes.tell(renew=poller.begin().reauthenticate, asked_at=self.question.asked_at):
             self._wished_at = now
@@ -280,6 +237,8 @@ class SharedPolling:
                 _log.warning("%s: the store %s: %s", poller.name, self._link.store, error)
             return
         self._unreadable = ""
+        told_at = now - saved.age
+        self._note_asked(told.who, told_at, told_at - told.led, is_own=False, is_good=not told.error)
         self._hand_over.heard(gives_up=told.gives_up)
         if told.gives_up and question.lease is None and saved.age < LEASE:
             question.is_given_up(now, self._random.random() * _SPREAD + self._hand_over.late)
@@ -288,10 +247,14 @@ class SharedPolling:
             _log.info("%s: begins with the list in the store, %.0f s old", poller.name, age)
         self._believe(after)
 
+    def _note_asked(self, who: str, at: float, since: float | None, *, is_own: bool, is_good: bool) -> None:
+        if self._name:
+            asked = self._poller.asked = WhoAsked(who, str(self._link.store), is_own, at, since)
+            if is_good:
+                self._asker_log.answered(asked)
+
     def _believe(self, after: Belief, *, goes_on: bool = False) -> None:
-        before = self._poller.belief
-        if before.snapshot is not None and before.endpoints != after.endpoints:
-            self._changed_at = self._clock.monotonic()
+        self._turn.believed(self._poller.belief, after)
         self._poller.believe(after, goes_on=goes_on)
         self._plan()
         self._changed.fire()
@@ -307,28 +270,10 @@ class SharedPolling:
                 await self._ask(asker)
 
     def _until_due(self) -> float:
-        question = self.question
-        if not question.may_ask:
-            return math.inf
-        pause = min(self._gap, self._delay) if self._poller.is_wanted else self._delay
-        return question.asked_at + pause - self._clock.monotonic()
+        return self._turn.wait(self.question.asked_at) if self.question.may_ask else math.inf
 
     def _plan(self) -> None:
-        """When the next question comes, after the last one: if somebody wants it, and in any case."""
-        poller, settings = self._poller, self._poller.settings
-        belief, since_change = poller.belief, self._clock.monotonic() - self._changed_at
-        gap, delay = poller.rest()
-        fair = self._pace.fair(self._sharing) if self.question.role is not Role.ALONE else 0.0
-        if isinstance(belief.error, DiscoveryThrottled) or belief.is_hopeless or math.isinf(delay):
-            self._gap, self._delay = gap, delay
-            return
-        is_plain = belief.ask_again_in is None if belief.error is None else bool(belief.endpoints)
-        if is_plain and fair:
-            pause = self._pace.interval(settings.interval, self._sharing, since_change)
-            delay = self._pace.with_jitter(pause, settings.interval, settings.jitter, self._random)
-        elif belief.endpoints or belief.failures_in_row > _QUICK_RETRIES:
-            delay = max(delay, fair)
-        self._gap, self._delay = max(gap, fair), delay
+        self._turn.plan(is_alone=self.question.role is Role.ALONE)
 
     async def _ask(self, asker: Asker) -> None:
         self._lease, self._began = self.question.lease, self._clock.monotonic()
@@ -361,7 +306,7 @@ class SharedPolling:
         """
         poller, question, lease, now = self._poller, self.question, self._lease, self._clock.monotonic()
         if not goes_on:
-            self._pace.note(self.keeper.spent, self.keeper.last)
+            self._turn.spent(self.keeper.spent, self.keeper.last)
         if self._credential is not None:
             await self._credential.note(answer)
         if isinstance(answer, DiscoveryThrottled):
@@ -386,6 +331,13 @@ class SharedPolling:
         sent = now if self.keeper.sent_at is None else self.keeper.sent_at
         if not question.answered(self._began, now if goes_on else sent, now, is_published=is_published):
             raise Superseded
+        self._note_asked(
+            self._link.who,
+            now,
+            self._leads_since if is_published else None,
+            is_own=True,
+            is_good=is_published and after.error is None,
+        )
         if goes_on:
             self._began = self._clock.monotonic()  # of what comes next
         self._believe(after, goes_on=goes_on)
@@ -421,4 +373,5 @@ class SharedPolling:
             by=self._holder,
             led=max(0.0, now - self._leads_since),
             gives_up=gives_up,
+            who=self._link.who,
         )

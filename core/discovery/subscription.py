@@ -12,6 +12,7 @@ from ..endpoint import Snapshot
 from ..interfaces.discovery import AddressSource, Discovery, PollContext
 from .belief import Belief, after_answer
 from .poller import Listener, Poller
+from .who_asks import WhoAsked
 
 __all__ = ["Fixed", "Share", "Subscription", "fixed_belief"]
 
@@ -27,6 +28,11 @@ class Subscription(Protocol):
     @property
     def is_ready(self) -> bool:
         """See `Poller.is_ready`."""
+        ...
+
+    @property
+    def asked(self) -> WhoAsked | None:
+        """See `Poller.asked`."""
         ...
 
     def ask_soon(self, *, reauthenticate: bool = False) -> int:
@@ -68,6 +74,10 @@ class Share:
     def is_ready(self) -> bool:
         return self._poller.is_ready
 
+    @property
+    def asked(self) -> WhoAsked | None:
+        return self._poller.asked
+
     def ask_soon(self, *, reauthenticate: bool = False) -> int:
         return self._poller.ask_soon(reauthenticate=reauthenticate)
 
@@ -91,6 +101,10 @@ class Fixed:
     @property
     def is_ready(self) -> bool:
         return bool(self.belief.endpoints)
+
+    @property
+    def asked(self) -> WhoAsked | None:
+        return None
 
     def ask_soon(self, *, reauthenticate: bool = False) -> int:
         del reauthenticate

@@ -15,6 +15,7 @@ from ..config.model import RoutePlan, ServicePlan
 from ..discovery.belief import Belief
 from ..discovery.hub import DiscoveryHub
 from ..discovery.subscription import Subscription
+from ..discovery.who_asks import WhoAsked
 from ..endpoint import Endpoint
 from ..errors import InvalidRequestError, PluginError, headline
 from ..interfaces.provider import Provider, Sign, Wire
@@ -237,6 +238,11 @@ class Route:
     def belief(self) -> Belief:
         """What discovery knows."""
         return self.subscription.belief
+
+    @property
+    def asked(self) -> WhoAsked | None:
+        """Who asked for the list last, of the processes that share a store; None if it is not shared."""
+        return self.subscription.asked
 
     @property
     def shares(self) -> tuple[Subscription, ...]:

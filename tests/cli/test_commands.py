@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cli_lab import Lab, run
 from click.testing import Result
+from sharing_told import OTHER, told_by_another
 
 from directlane import __version__
 from directlane.core.emulation import NONE, Status
@@ -115,6 +116,23 @@ class TestEndpoints:
         assert all(each["state"] == "ready" and each["list_age_s"] >= 0 for each in service["endpoints"])
         assert service["routes"][0]["discovery_failures"] == 0
         assert "error" not in facts
+
+    def test_list_that_came_through_the_store_is_told_with_who_asked(self, lab: Lab, tmp_path: Path) -> None:
+        text = f'store = "sqlite:{tmp_path}/run/s"\n{lab.file.read_text()}'
+        lab.file.write_text(text)
+        told_by_another(text, lab.environment)
+        result = lab.run("endpoints", "-c", str(lab.file))
+        assert f"the list came through sqlite:{tmp_path}/run/s: {OTHER} asked" in result.stdout
+        assert "had been the one to ask for 5m" in result.stdout
+        (service,) = as_json(lab.run("endpoints", "-c", str(lab.file), "--json"))["services"]
+        shared = service["routes"][0]["shared"]
+        assert (shared["asked_by"], shared["is_this_process"]) == (OTHER, False)
+        assert shared["asks_for_s"] > 300 > shared["asked_ago_s"]
+
+    def test_process_that_asks_for_all_says_so(self, lab: Lab, tmp_path: Path) -> None:
+        lab.file.write_text(f'store = "sqlite:{tmp_path}/run/s"\n{lab.file.read_text()}')
+        result = lab.run("endpoints", "-c", str(lab.file))
+        assert f"this process asks, for all that share sqlite:{tmp_path}/run/s" in result.stdout
 
     def test_shows_slots_where_there_are_some(self, lab: Lab) -> None:
         assert "slots" not in lab.run("endpoints", "-c", str(lab.file)).stdout

@@ -16,6 +16,7 @@ from directlane.core.config.model import DiscoverySettings
 from directlane.core.discovery.belief import Belief
 from directlane.core.discovery.hub import DiscoveryHub
 from directlane.core.discovery.subscription import Subscription
+from directlane.core.discovery.who_asks import this_process
 from directlane.core.emulation.server import ServerReply
 from directlane.core.interfaces.discovery import Discovery, RateBudget
 from directlane.core.interfaces.store import Store
@@ -63,6 +64,15 @@ def test_one_asks_and_all_know(process: Open, plane: ControlPlane) -> None:
     assert all(share.wait_ready(10) for share in shares)
     assert {tuple(hosts(share.belief)) for share in shares} == {("10.0.0.1", "10.0.0.2")}
     assert len(plane.asked) == 1
+
+
+def test_reader_knows_who_asked_and_the_one_who_asks_knows_that_too(process: Open, plane: ControlPlane) -> None:
+    shares = [process(Ask(plane.url), quick(interval=3600.0)) for _ in range(2)]
+    assert all(share.wait_ready(10) for share in shares)
+    known = [share.asked for share in shares]
+    assert sorted(one is not None and one.is_own for one in known) == [False, True]
+    assert {one.who for one in known if one is not None} == {this_process()}
+    assert all(one is not None and one.store.startswith("sqlite:") for one in known)
 
 
 def test_change_reaches_all(process: Open, plane: ControlPlane) -> None:

@@ -16,7 +16,7 @@ import directlane
 from directlane import ConfigError
 from directlane.core.config.load import load_data
 from directlane.core.discovery.saved_list import question_name
-from directlane.core.discovery.shared_polling import shared_identity
+from directlane.core.discovery.sharing import shared_identity
 from directlane.core.interfaces.store import Lease
 from directlane.core.stores.sqlite_store import SqliteStore
 
