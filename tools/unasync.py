@@ -47,6 +47,7 @@ WORDS = {
     "AsyncGrpcMessages": "GrpcMessages",
     "AsyncHTTPTransport": "HTTPTransport",
     "AsyncHttpxBody": "HttpxBody",
+    "AsyncHttpxContent": "HttpxContent",
     "AsyncHttpx2Transport": "Httpx2Transport",
     "AsyncHttpxChannel": "HttpxChannel",
     "AsyncHttpxTransport": "HttpxTransport",

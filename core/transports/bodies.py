@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Generator
 
 from ..message import Content
 
 __all__ = ["pieces", "pieces_async"]
 
 
-async def pieces_async(content: Content) -> AsyncIterator[bytes]:
+async def pieces_async(content: Content) -> AsyncGenerator[bytes]:
     """The pieces of a body. Plain iterables are taken too: making the next piece must then be quick."""
     if isinstance(content, bytes):
         yield content
@@ -21,7 +21,7 @@ async def pieces_async(content: Content) -> AsyncIterator[bytes]:
             yield piece
 
 
-def pieces(content: Content) -> Iterator[bytes]:
+def pieces(content: Content) -> Generator[bytes]:
     """The pieces of a body.
 
     Raises:

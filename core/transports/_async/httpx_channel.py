@@ -11,7 +11,7 @@ import httpx
 from ...endpoint import Endpoint
 from ...errors import Phase
 from ...interfaces.transport import AsyncBody, AsyncChannel, AsyncStreamed, Timeouts
-from ...message import Reply, Request
+from ...message import Content, Reply, Request
 from ..bodies import pieces_async
 from ..httpx_errors import as_transport_error
 from ..limits import limit_async
@@ -35,11 +35,12 @@ class AsyncHttpxChannel(AsyncChannel):
     async def send(self, request: Request, timeouts: Timeouts) -> Reply:
         ends_at = time.monotonic() + timeouts.total
         limits = _limits(timeouts)
+        outgoing, content = self._outgoing(request, limits)
         pieces: list[bytes] = []
         phase = Phase.WAIT
         try:
             with limit_async(timeouts.total):
-                response = await self._transport.handle_async_request(self._outgoing(request, limits))
+                response = await self._transport.handle_async_request(outgoing)
                 phase = Phase.STREAM
                 try:
                     # httpcore reads the limit anew when the body begins; between two pieces only we can look.
@@ -53,32 +54,39 @@ class AsyncHttpxChannel(AsyncChannel):
                     await response.aclose()
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, phase, timeouts) from error
+        finally:
+            await content.aclose()
         return Reply(response.status_code, tuple(response.headers.multi_items()), b"".join(pieces), self._endpoint)
 
     async def stream(self, request: Request, timeouts: Timeouts) -> AsyncStreamed:
         limits = _limits(timeouts)
-        outgoing = self._outgoing(request, limits)
+        outgoing, content = self._outgoing(request, limits)
         try:
             with limit_async(timeouts.total):
                 response = await self._transport.handle_async_request(outgoing)
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, Phase.WAIT, timeouts) from error
+        finally:
+            await content.aclose()
         # httpcore reads the limit anew when the body begins, and never again.
         limits["read"] = timeouts.between_pieces
         headers = tuple(response.headers.multi_items())
         return AsyncStreamed(response.status_code, headers, AsyncHttpxBody(response, self._endpoint, timeouts))
 
-    def _outgoing(self, request: Request, limits: dict[str, float]) -> httpx.Request:
+    def _outgoing(self, request: Request, limits: dict[str, float]) -> tuple[httpx.Request, AsyncHttpxContent]:
         content, headers = request.content, request.headers
         if self._hosts:
             headers = (*self._hosts, *(pair for pair in headers if pair[0].lower() != "host"))
-        return httpx.Request(
+        stream = AsyncHttpxContent(content)
+        outgoing = httpx.Request(
             request.method,
             self._origin.copy_with(raw_path=request.target.encode("ascii")),
             headers=headers,
-            content=(content or None) if isinstance(content, bytes) else pieces_async(content),
+            content=(content or None) if isinstance(content, bytes) else stream,
             extensions={"timeout": limits, **self._extensions},
         )
+        outgoing.stream = stream
+        return outgoing, stream
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -87,6 +95,19 @@ class AsyncHttpxChannel(AsyncChannel):
 def _limits(timeouts: Timeouts) -> dict[str, float]:
     total = timeouts.total
     return {"connect": timeouts.connect, "pool": timeouts.connect, "read": total, "write": total}
+
+
+class AsyncHttpxContent(httpx.AsyncByteStream):
+    """The body of one request. Nobody else closes it: httpx leaves it where the connection broke, which trio minds."""
+
+    def __init__(self, content: Content) -> None:
+        self._pieces = pieces_async(content)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces
+
+    async def aclose(self) -> None:
+        await self._pieces.aclose()
 
 
 class AsyncHttpxBody(AsyncBody):

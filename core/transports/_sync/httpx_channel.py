@@ -12,7 +12,7 @@ import httpx
 from ...endpoint import Endpoint
 from ...errors import Phase
 from ...interfaces.transport import Body, Channel, Streamed, Timeouts
-from ...message import Reply, Request
+from ...message import Content, Reply, Request
 from ..bodies import pieces
 from ..httpx_errors import as_transport_error
 from ..limits import limit
@@ -36,11 +36,12 @@ class HttpxChannel(Channel):
     def send(self, request: Request, timeouts: Timeouts) -> Reply:
         ends_at = time.monotonic() + timeouts.total
         limits = _limits(timeouts)
+        outgoing, content = self._outgoing(request, limits)
         pieces: list[bytes] = []
         phase = Phase.WAIT
         try:
             with limit(timeouts.total):
-                response = self._transport.handle_request(self._outgoing(request, limits))
+                response = self._transport.handle_request(outgoing)
                 phase = Phase.STREAM
                 try:
                     # httpcore reads the limit anew when the body begins; between two pieces only we can look.
@@ -54,32 +55,39 @@ class HttpxChannel(Channel):
                     response.close()
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, phase, timeouts) from error
+        finally:
+            content.close()
         return Reply(response.status_code, tuple(response.headers.multi_items()), b"".join(pieces), self._endpoint)
 
     def stream(self, request: Request, timeouts: Timeouts) -> Streamed:
         limits = _limits(timeouts)
-        outgoing = self._outgoing(request, limits)
+        outgoing, content = self._outgoing(request, limits)
         try:
             with limit(timeouts.total):
                 response = self._transport.handle_request(outgoing)
         except (httpx.HTTPError, TimeoutError, ssl.SSLError) as error:
             raise as_transport_error(error, self._endpoint, Phase.WAIT, timeouts) from error
+        finally:
+            content.close()
         # httpcore reads the limit anew when the body begins, and never again.
         limits["read"] = timeouts.between_pieces
         headers = tuple(response.headers.multi_items())
         return Streamed(response.status_code, headers, HttpxBody(response, self._endpoint, timeouts))
 
-    def _outgoing(self, request: Request, limits: dict[str, float]) -> httpx.Request:
+    def _outgoing(self, request: Request, limits: dict[str, float]) -> tuple[httpx.Request, HttpxContent]:
         content, headers = request.content, request.headers
         if self._hosts:
             headers = (*self._hosts, *(pair for pair in headers if pair[0].lower() != "host"))
-        return httpx.Request(
+        stream = HttpxContent(content)
+        outgoing = httpx.Request(
             request.method,
             self._origin.copy_with(raw_path=request.target.encode("ascii")),
             headers=headers,
-            content=(content or None) if isinstance(content, bytes) else pieces(content),
+            content=(content or None) if isinstance(content, bytes) else stream,
             extensions={"timeout": limits, **self._extensions},
         )
+        outgoing.stream = stream
+        return outgoing, stream
 
     def close(self) -> None:
         self._transport.close()
@@ -88,6 +96,19 @@ class HttpxChannel(Channel):
 def _limits(timeouts: Timeouts) -> dict[str, float]:
     total = timeouts.total
     return {"connect": timeouts.connect, "pool": timeouts.connect, "read": total, "write": total}
+
+
+class HttpxContent(httpx.SyncByteStream):
+    """The body of one request. Nobody else closes it: httpx leaves it where the connection broke, which trio minds."""
+
+    def __init__(self, content: Content) -> None:
+        self._pieces = pieces(content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        self._pieces.close()
 
 
 class HttpxBody(Body):
