@@ -36,8 +36,8 @@ def asker_known(place: str, told: Publication, age: float, processes: int | None
     who, ago = told.who or "a process of an older version", format_duration(max(1, round(age)))
     if processes == 0:
         return Finding(Level.OK, "sharing", "asker-gone", place, f"nobody asks now; {who} was the last, {ago} ago")
-    since = format_duration(max(1, round(age + told.led)))
-    found = f"{who} asks for all, since {since}; its last word is {ago} old"
+    length = format_duration(max(1, round(age + told.led)))
+    found = f"{who} asks for all, and has done so for {length}; its last word is {ago} old"
     if not told.error:
         return Finding(Level.OK, "sharing", "asker-known", place, found)
     why = "".join(letter for letter in headline_of(told.error) if letter.isprintable())

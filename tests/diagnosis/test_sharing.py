@@ -35,7 +35,7 @@ def look(cloud: ModelArtsEmulator, text: str, folder: Path) -> Told:
 def test_who_asks_is_told_with_since_when(cloud: ModelArtsEmulator, text: str, tmp_path: Path) -> None:
     told_by_another(text, cloud.environment)
     found = look(cloud, text, tmp_path).one("asker-known")
-    assert found["found"].startswith(f"{OTHER} asks for all, since 5m")
+    assert found["found"].startswith(f"{OTHER} asks for all, and has done so for 5m")
     assert found["about"] == f"sqlite:{tmp_path}/run/s"
     assert found["level"] == "ok"
 
