@@ -425,7 +425,7 @@ def test_a_wrong_key_is_named(cloud: EasEmulator) -> None:
     cloud.control_plane.access_key_secret = "another"
     environment = {"EMULATED_EAS_ACCESS_KEY_SECRET": KEY_SECRET}
     data: dict[str, Any] = {
-        "services": {"s": {"routes": [dict(cloud.control_plane_route())], "discovery": {"start_timeout": "50ms"}}}
+        "services": {"s": {"routes": [dict(cloud.control_plane_route())], "discovery": {"start_timeout": "2s"}}}
     }
     with (
         directlane.Client.from_data(data, environment=environment) as client,
