@@ -347,7 +347,7 @@ def test_a_bad_file_keeps_the_token_and_says_so(
 
 def test_without_a_file_a_call_says_which_one_is_missing(cloud: EasEmulator, tmp_path: Path) -> None:
     path = tmp_path / "missing"
-    with client_of(cloud, file_route(cloud, path), start_timeout="50ms") as client:
+    with client_of(cloud, file_route(cloud, path), start_timeout="500ms") as client:
         with pytest.raises(directlane.NoEndpointError, match=f"{path} cannot be read: No such file"):
             client.service("s").send(b"x")
         path.write_text(OLD)
@@ -392,7 +392,7 @@ def test_a_token_that_stays_wrong_is_fetched_once_and_the_caller_gets_the_answer
 
 def test_if_the_control_plane_is_away_at_the_start_calls_say_so_and_begin_when_it_is_back(cloud: EasEmulator) -> None:
     cloud.break_api(ControlFault.ERROR_500)
-    with client_of(cloud, dict(cloud.control_plane_route()), start_timeout="50ms") as client:
+    with client_of(cloud, dict(cloud.control_plane_route()), start_timeout="500ms") as client:
         service = client.service("s")
         with pytest.raises(directlane.NoEndpointError, match="refused DescribeService"):
             service.send(b"x")
@@ -477,7 +477,7 @@ def test_instances_that_do_not_run_get_no_calls_at_a_cold_start(cloud: EasEmulat
 def test_the_help_can_be_refused(cloud: EasEmulator) -> None:
     cloud.break_control_plane(ControlFault.RESET)
     with (
-        client_of(cloud, dict(cloud.control_plane_route(instances=False)), start_timeout="50ms") as client,
+        client_of(cloud, dict(cloud.control_plane_route(instances=False)), start_timeout="500ms") as client,
         pytest.raises(directlane.NoEndpointError),
     ):
         client.service("s").send(b"x")
@@ -529,7 +529,7 @@ def test_no_secret_is_seen_whatever_happens(
     path.write_text(OLD)
     shown: list[str] = []
     for route in (file_route(cloud, path), dict(cloud.control_plane_route())):
-        with client_of(cloud, route, interval="50ms", start_timeout="50ms") as client:
+        with client_of(cloud, route, interval="50ms", start_timeout="500ms") as client:
             service = client.service("s")
             for fault in (ControlFault.NONE, ControlFault.ERROR_500, ControlFault.HTML, ControlFault.RESET):
                 cloud.break_api(fault)
