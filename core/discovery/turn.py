@@ -39,7 +39,7 @@ class Turn:
         self._sharing: dict[str, int] = {}
         self._changed_at = -math.inf
         self._delay = 0.0
-        self.gap = 0.0
+        self.gap: float = 0.0
         """Seconds from one question to the next, if that is wanted."""
 
     @property
