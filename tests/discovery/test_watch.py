@@ -84,8 +84,8 @@ class Registry:
     async def _events(self, number: int, seen: int) -> AsyncIterator[bytes]:
         while number not in self.closing:
             for line in self.lines[seen:]:
+                seen += 1  # not all that there are: another may come while this one is on its way
                 yield line
-            seen = len(self.lines)
             await asyncio.sleep(0.002)
         if self.ending is not Ending.WHOLE:
             raise ConnectionResetError  # the connection is cut without an end mark
