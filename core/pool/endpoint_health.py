@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from ..resilience.ejection import Health, Sign
 from .probe import Probe
 from .statistics import EndpointStats
 
-if TYPE_CHECKING:
-    from .health import PoolHealth
+__all__ = ["EndpointHealth", "Note", "Standing"]
 
-__all__ = ["EndpointHealth", "Standing"]
+Note: TypeAlias = "Callable[[EndpointHealth, Sign, int, float], None]"
+"""Takes what an attempt says of an endpoint: its health, the sign, successes over all time, and seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,20 @@ class Standing:
 class EndpointHealth:
     """The health of one endpoint: what its statistics tell of. State of `PoolHealth`, changed under its lock.
 
+    Args:
+        note: Is told of each attempt.
+        who: Id of the endpoint.
+        stats: What is counted of it.
+        now: The time, on the monotonic clock.
+
     Attributes:
         is_ill: Whether successes are to be told too.
     """
 
-    __slots__ = ("_of", "attempts", "came_at", "good", "id", "is_ill", "probe", "stats", "value")
+    __slots__ = ("_note", "attempts", "came_at", "good", "id", "is_ill", "probe", "stats", "value")
 
-    def __init__(self, of: PoolHealth, who: str, stats: EndpointStats, now: float) -> None:
-        self._of = of
+    def __init__(self, note: Note, who: str, stats: EndpointStats, now: float) -> None:
+        self._note = note
         self.id: str = who
         self.stats: EndpointStats = stats
         self.value: Health = Health(now)
@@ -62,4 +69,4 @@ class EndpointHealth:
             good: Successes so far, over all time.
             elapsed: Seconds that it took.
         """
-        self._of.note(self, sign, good, elapsed)
+        self._note(self, sign, good, elapsed)

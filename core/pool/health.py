@@ -162,7 +162,7 @@ class PoolHealth:
             for who, stats in after.items():
                 health = before.pop(who, None)
                 if health is None:
-                    health = EndpointHealth(self, who, stats, now)
+                    health = EndpointHealth(self.note, who, stats, now)
                     health.came_at = now if is_slow else None
                     stats.health = health if self._settings.enabled else None
                 self._known[who] = health
