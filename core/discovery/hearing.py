@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..endpoint import Snapshot
 from ..errors import CredentialError, DiscoveryError
-from .belief import Belief
+from .belief import Belief, after_failure
 from .link import HOLD_MARGIN
 from .poller import Poller
 from .publication import Publication
@@ -54,13 +54,11 @@ class Hearing:
         )
         if told.is_hopeless and now - published_at < REFUSED_FOR:
             failure = CredentialError(told.error, permanent=True)
-        return replace(
-            after,
-            questions=before.questions + 1,
-            failures=before.failures + 1,
-            failures_in_row=before.failures_in_row + 1,
-            error=failure,
+        # The list that comes with a failure is no answer of its own: it ends no row of failures.
+        same = replace(
+            after, questions=before.questions, failures=before.failures, failures_in_row=before.failures_in_row
         )
+        return after_failure(same, failure)
 
     def _is_newer(self, list_at: float) -> bool:
         """Whether the list that a process kept through a failure is surely newer than ours, which may be our own."""
